@@ -1,0 +1,117 @@
+"""This PC's configuration, `config.json`: what it is called, whose account it uses, and every number of DESIGN §5 and §7.
+
+A missing file gives the defaults, so that every program works in a fresh checkout. A damaged one is refused: guessing a
+threshold or a permission mode would act on work in a way nobody chose.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trinity import files, schema
+from trinity.errors import UsageError
+from trinity.home import Home
+
+PC = re.compile(r"^[A-Z0-9][A-Z0-9_-]{0,31}$")
+ACCOUNT_KINDS = ("api", "cloud", "seat", "subscription", "unknown")
+RESUME_MODES = ("headless", "tmux", "terminal", "none", "offer")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whose limits these are: `id` is a hash salted per fleet, never a login (DESIGN §2)."""
+
+    id: str = "0" * 16
+    label: str = ""
+    kind: str = "unknown"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The table of DESIGN §5: WARNING, CRITICAL and EXHAUSTED of each signal, in this order."""
+
+    window_minutes: float = 60
+    rate_limits: tuple[int, ...] = (1, 2, 3)
+    error_rate: tuple[float, ...] = (0.10, 0.20, 0.30)
+    error_rate_from_calls: int = 10
+    slow_seconds: float = 10
+    slow_streak: tuple[int, ...] = (3, 5)
+    window_used: tuple[float, ...] = (70, 85, 97)
+    transient_reset_seconds: float = 300
+
+
+@dataclass(frozen=True)
+class Resume:
+    """How stopped work is started again; modes are RESUME_MODES, times are seconds.
+
+    `after_reset_seconds` lets the provider's own clock reach the reset; `own_wait_seconds` is how long a client that
+    waits by itself gets after the reset (it continues 30 to 90 s late) before its wait counts as dead.
+    """
+
+    unattended: str = "headless"
+    interactive: str = "offer"
+    permission_mode: str = "acceptEdits"
+    max_resumes: int = 8
+    after_reset_seconds: float = 5
+    own_wait_seconds: float = 150
+
+
+@dataclass(frozen=True)
+class Config:
+    """`config.json` as values; `profiles` are the CLAUDE_CONFIG_DIR folders whose sessions belong to this PC."""
+
+    pc: str = "PC1"
+    fleet_url: str | None = None
+    account: Account = field(default_factory=Account)
+    profiles: tuple[str, ...] = ()
+    client: str | None = None
+    python: str | None = None
+    checkout: str | None = None
+    interval_seconds: float = 60
+    poll_seconds: float = 30
+    act: bool = True
+    ladder: Ladder = field(default_factory=Ladder)
+    resume: Resume = field(default_factory=Resume)
+
+    def document(self) -> dict[str, Any]:
+        """The file's content."""
+        return {"kind": "config", "version": 1, **asdict(self)}
+
+
+def load(home: Home) -> Config:
+    """The configuration of `home`; raises BadRecord or NewerRecord."""
+    try:
+        data = home.config_file.read_bytes()
+    except FileNotFoundError:
+        return Config(profiles=(str(Path.home() / ".claude"),))
+    return from_document(schema.read("config", data, str(home.config_file)))
+
+
+def from_document(document: dict[str, Any]) -> Config:
+    """A validated document as Config; what it does not name has its default."""
+    values = {key: value for key, value in document.items() if key not in ("kind", "version")}
+    values["account"] = Account(**values.get("account", {}))
+    values["ladder"] = Ladder(**_tuples(values.get("ladder", {})))
+    values["resume"] = Resume(**values.get("resume", {}))
+    return Config(**_tuples(values))
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def save(home: Home, config: Config) -> None:
+    """Validate and write; raises BadRecord."""
+    document = config.document()
+    schema.validate("config", document, str(home.config_file))
+    files.write_json(home.config_file, document)
+
+
+def check_pc(name: str) -> str:
+    """`name` when it is a PC id; raises UsageError."""
+    if not PC.match(name):
+        raise UsageError(f"'{name}' is no PC name: capital letters, digits, - and _ only, like PC1")
+    return name

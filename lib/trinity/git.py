@@ -1,0 +1,152 @@
+"""The one module that runs git.
+
+Nothing of the user reaches these calls: inherited `GIT_*` variables, global and system configuration, hooks and line-end
+conversion are cut off, because each of them has changed or executed something in a clone that was not theirs
+(FLEET_PROTOCOL §6). Arguments are lists, output is bytes, a call that takes longer than its limit is killed with its
+children. Not GitPython: it merges the caller's whole environment into git's, so an inherited `GIT_DIR` cannot be taken
+away, and its import costs every short program more than git itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from trinity.errors import TrinityError
+
+# Pinned for every call, so that no configuration file decides them.
+_PINNED = (
+    "core.hooksPath=" + os.devnull,
+    "core.autocrlf=false",
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "protocol.ext.allow=never",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "commit.gpgSign=false",
+    "advice.detachedHead=false",
+)
+
+# A server that loses nothing it acknowledged: FLEET_PROTOCOL §6 measured that a default one fsyncs nothing.
+SERVER_SETTINGS = {
+    "core.fsync": "all",
+    "core.fsyncMethod": "fsync",
+    "receive.denyNonFastForwards": "true",
+    "receive.denyDeletes": "true",
+    "receive.fsckObjects": "true",
+    "receive.maxInputSize": "300m",
+    "core.logAllRefUpdates": "always",
+    "core.filesRefLockTimeout": "2000",
+    "gc.auto": "0",
+}
+
+
+class GitError(TrinityError):
+    """A git command failed: `.status` (None when it was killed for time) and `.stderr` say how."""
+
+    def __init__(self, arguments: tuple[str, ...], status: int | None, stderr: str) -> None:
+        last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
+        how = "took too long" if status is None else f"status {status}"
+        super().__init__(f"git {arguments[0] if arguments else ''} failed ({how}): {last}")
+        self.status = status
+        self.stderr = stderr
+
+
+def environment(index: Path | None = None) -> dict[str, str]:
+    """The environment for git: the caller's without `GIT_*`, with configuration of others and prompts cut off."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    # Credentials and transport of the fleet remote are the user's own: ssh keys, certificates and helpers stay usable.
+    for key in ("GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"):
+        if key in os.environ:
+            kept[key] = os.environ[key]
+    kept |= {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_AUTHOR_NAME": "Trinity",
+        "GIT_AUTHOR_EMAIL": "trinity@localhost",
+        "GIT_COMMITTER_NAME": "Trinity",
+        "GIT_COMMITTER_EMAIL": "trinity@localhost",
+        "LC_ALL": "C.UTF-8",
+        "LANGUAGE": "C",
+    }
+    if index is not None:
+        kept["GIT_INDEX_FILE"] = str(index)
+    return kept
+
+
+class Repository:
+    """A git repository at `path`; `run` is a plumbing call in it."""
+
+    def __init__(self, path: Path, timeout: float = 60) -> None:
+        self.path = path
+        self.timeout = timeout
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        index: Path | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> bytes:
+        """The standard output of one git command; raises GitError."""
+        command = ["git"]
+        for setting in _PINNED:
+            command += ["-c", setting]
+        command += ["-C", str(self.path), *arguments]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(index),
+            **_children(pass_fds),  # type: ignore[call-overload]
+        )
+        try:
+            out, err = process.communicate(stdin, timeout=self.timeout)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise GitError(arguments, None, f"no answer within {self.timeout:g} s") from None
+        except BaseException:
+            _end(process)
+            raise
+        if process.returncode:
+            raise GitError(arguments, process.returncode, err.decode("utf-8", "replace"))
+        return bytes(out)
+
+
+if sys.platform == "win32":
+
+    def _children(pass_fds: tuple[int, ...]) -> dict[str, object]:
+        return {"close_fds": not pass_fds, "creationflags": subprocess.CREATE_NO_WINDOW}
+
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.communicate()
+else:
+    import signal
+
+    def _children(pass_fds: tuple[int, ...]) -> dict[str, object]:
+        # An own group, so that a hanging transport below git ends with it.
+        return {"pass_fds": pass_fds, "start_new_session": True}
+
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # ended in between
+        process.communicate()
+
+
+def init_bare(path: Path, server: bool = False) -> Repository:
+    """Make a bare repository; with `server` one that acknowledges only what is on the disk."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    repository = Repository(path)
+    repository.run("init", "--quiet", "--bare", "--template=", "--initial-branch=trinity-state", ".")
+    if server:
+        for name, value in SERVER_SETTINGS.items():
+            repository.run("config", name, value)
+    return repository
