@@ -1,0 +1,8 @@
+"""SubagentStop: records that a subagent ended well."""
+
+import sys
+
+sys.path.insert(0, __file__.rpartition("hooks")[0] + "lib")
+from trinity.hooks import record
+
+record.run("SubagentStop")

@@ -1,0 +1,134 @@
+"""The status line: shows how much is left, and records it, for no hook is told.
+
+`run()` is the whole program `statusline.py HOME [PROFILE_KEY]`. It prints one line: PC and status, both windows of
+the account with their reset in local time, where handed-over or parked work is. Files of `HOME/status_line`:
+
+- `text`: one line by `evaluate_status`, `PC and status` TAB `where work is` (the TAB and what follows may be missing);
+- `<PROFILE_KEY>.last`: the windows recorded last, so that only a change becomes an event;
+- `previous-<PROFILE_KEY>`: the command of the status line that was configured before, called first and shown first.
+
+A part that fails is left out and one line in hooks.log; what is known is printed, and the exit code is 0.
+"""
+
+import sys
+from time import localtime, strftime, time
+
+from trinity.hooks import compact_json, record, system
+
+NO_STATUS = "trinity: no status yet"
+PREVIOUS_SECONDS = 2.0
+# member of `rate_limits`, its name on the line, how its reset is written
+_WINDOWS = (("five_hour", "5h", "%H:%M"), ("seven_day", "7d", "%a %d %b %H:%M"))
+
+
+def run() -> None:
+    """Prints the status line, records the windows when they changed, and ends the process."""
+    troubles: list[str] = []
+    home, said, before = "", [NO_STATUS], b""
+    try:
+        home = record.home_folder()
+        profile = _profile()
+        data, size = system.read_stream(0, record.WHOLE)
+        before = _previous(home, profile, data, troubles)
+        head, where = _prepared(home)
+        said = [head, where]
+        if size > record.WHOLE:
+            raise ValueError(f"a payload of {size} bytes")
+        payload = compact_json.parse(data.decode("utf-8"))
+        if not isinstance(payload, dict):
+            raise ValueError(f"the payload is a {type(payload).__name__}, not an object")
+        windows = _windows(payload)
+        said = [head, *_shown(windows), where]
+        _record(home, profile, payload, windows)
+    except BaseException as problem:  # nothing may reach the user's terminal but the line
+        troubles.append(f"{type(problem).__name__}: {problem}")
+    try:
+        line = " · ".join(part for part in said if part)
+        system.show(before + _plain(line).encode("utf-8", "replace") + b"\n")
+    except BaseException as problem:
+        troubles.append(f"{type(problem).__name__}: {problem}")
+    if troubles:
+        record.log(home, "statusline", "; ".join(troubles))
+    system.leave()
+
+
+def _profile() -> str:
+    key = sys.argv[2] if len(sys.argv) > 2 else "default"
+    if not key.isalnum() or len(key) > 64:
+        raise ValueError("the profile key is no word")
+    return key
+
+
+def _previous(home: str, profile: str, data: bytes, troubles: list[str]) -> bytes:
+    file = f"{home}/status_line/previous-{profile}"
+    if not system.modified(file):
+        return b""
+    from trinity.hooks import process
+
+    try:
+        command = system.read_file(file, 64 << 10).decode("utf-8")
+        printed = process.run_shell(command, data, PREVIOUS_SECONDS)
+    except (OSError, ValueError) as problem:
+        troubles.append(f"the status line configured before: {problem}")
+        return b""
+    # it is shown as the client would show it, colours included
+    return printed.rstrip(b"\r\n") + b"\n" if printed.strip() else b""
+
+
+def _prepared(home: str) -> tuple[str, str]:
+    try:
+        text = system.read_file(f"{home}/status_line/text", 4096).decode("utf-8", "replace")
+    except OSError:
+        return NO_STATUS, ""
+    head, _, where = text.partition("\n")[0].partition("\t")
+    return head or NO_STATUS, where
+
+
+def _windows(payload: dict[str, object]) -> dict[str, tuple[float, float]]:
+    """Window -> (used per cent, reset as epoch seconds), of those that are told and well-formed."""
+    found: dict[str, tuple[float, float]] = {}
+    limits = payload.get("rate_limits")
+    for name, _, _ in _WINDOWS if isinstance(limits, dict) else ():
+        window = limits.get(name) if isinstance(limits, dict) else None
+        if not isinstance(window, dict):
+            continue
+        used, resets = window.get("used_percentage"), window.get("resets_at")
+        if not isinstance(used, (int, float)) or not isinstance(resets, (int, float)):
+            continue
+        if record.is_number(used) and used <= 1000 and record.is_number(resets) and resets < 1e11:
+            found[name] = (used, resets)
+    return found
+
+
+def _shown(windows: dict[str, tuple[float, float]]) -> list[str]:
+    shown = []
+    for name, label, form in _WINDOWS:
+        if name in windows and windows[name][1] > time():
+            used, resets = windows[name]
+            shown.append(f"{label} {used:.0f}% until {strftime(form, localtime(resets))}")
+    return shown
+
+
+def _record(home: str, profile: str, payload: dict[str, object], windows: dict[str, tuple[float, float]]) -> None:
+    if not windows:
+        return
+    told = ",".join(
+        f'"{name}":{{"used_percentage":{used},"resets_at":{resets}}}' for name, (used, resets) in windows.items()
+    )
+    try:
+        last = system.read_file(f"{home}/status_line/{profile}.last", 4096)
+    except OSError:
+        last = b""
+    if last == told.encode("ascii"):
+        return
+    model = payload.get("model")
+    model = model.get("id") if isinstance(model, dict) else None
+    named = f',"model":{compact_json.quote(model[:128])}' if isinstance(model, str) else ""
+    session = f'"session_id":"{record.session_of(payload)}"'
+    record.append_event(home, f'"event":"window","source":"status_line",{session}{named},{told}')
+    # the event first: after a crash between the two it is told twice, not never
+    system.replace(f"{home}/status_line", f"{profile}.last", told.encode("ascii"))
+
+
+def _plain(text: str) -> str:
+    return "".join(sign for sign in text if sign.isprintable())
