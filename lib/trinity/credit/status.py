@@ -1,0 +1,167 @@
+"""The ladder: from what is known to HEALTHY, WARNING, CRITICAL or EXHAUSTED, each with the signal that made it.
+
+| signal | WARNING | CRITICAL | EXHAUSTED |
+|---|---|---|---|
+| hard limit in force | | | until its reset |
+| rate limits in the window | 1 | 2 | 3 |
+| error rate, from 10 calls on | 10 % | 20 % | 30 % |
+| consecutive slow responses | 3 | 5, recorded by a caller | |
+| 5-hour or 7-day allowance used | 70 % | 85 % | 97 % |
+
+All numbers come from the configuration. An allowance counts one step earlier when its burn rate reaches 100 % before the
+reset. Response times read from transcripts only warn: the model may simply think.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trinity import clock
+from trinity.config import Ladder
+from trinity.credit.limits import Limit
+from trinity.credit.window import Counts, Streak
+
+STATUSES = ("HEALTHY", "WARNING", "CRITICAL", "EXHAUSTED")
+# Below this share a high burn rate is the start of a busy hour, not the end of an allowance.
+_BURN_FROM = 50.0
+_BURN_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One reason for a status: `age` in seconds, `confidence` 0 to 1."""
+
+    name: str
+    status: str
+    text: str
+    age: float
+    confidence: float
+    value: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "signal": self.name,
+            "status": self.status,
+            "text": self.text,
+            "age_seconds": round(max(0.0, self.age), 1),
+            "confidence": round(self.confidence, 2),
+            "value": self.value,
+        }
+
+
+@dataclass
+class Allowance:
+    """One window of the provider (5 hours or 7 days): samples `(seen_at, used_percentage)` up to `resets_at`."""
+
+    resets_at: float | None = None
+    samples: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, seen_at: float, used: float, resets_at: float | None) -> None:
+        """A percentage from the status line; another reset time is another allowance."""
+        if resets_at != self.resets_at and (
+            not self.resets_at or not resets_at or abs(resets_at - self.resets_at) > 90
+        ):
+            self.samples = []
+        self.resets_at = resets_at
+        if not self.samples or self.samples[-1][1] != used:
+            self.samples.append((seen_at, used))
+        # One sample an hour back is enough for the rate; the list must not grow with the day.
+        self.samples = self.samples[-240:]
+
+    def used(self, now: float) -> float | None:
+        """Percent used now; None when unknown or when the window has ended."""
+        if not self.samples or (self.resets_at is not None and now >= self.resets_at):
+            return None
+        return self.samples[-1][1]
+
+    def projected(self, now: float) -> float | None:
+        """Percent that will be used at the reset at the rate of the last hour; None when that cannot be said."""
+        recent = [sample for sample in self.samples if sample[0] > now - 3600]
+        if self.resets_at is None or len(recent) < 2 or recent[-1][0] - recent[0][0] < _BURN_SECONDS:
+            return None
+        rate = (recent[-1][1] - recent[0][1]) / (recent[-1][0] - recent[0][0])
+        return recent[-1][1] + rate * (self.resets_at - recent[-1][0])
+
+
+def worst(statuses: Sequence[str]) -> str:
+    """The highest of the statuses; HEALTHY of none."""
+    return max(statuses, key=STATUSES.index, default="HEALTHY")
+
+
+def signals(
+    now: float,
+    ladder: Ladder,
+    counts: Counts,
+    recorded: Streak,
+    transcripts: Streak,
+    limits: Sequence[Limit],
+    allowances: dict[str, Allowance],
+) -> list[Signal]:
+    """Every signal that is not HEALTHY, the worst first."""
+    found = [_of_limit(limit, now) for limit in limits]
+    found += _of_counts(now, ladder, counts)
+    found += _of_streaks(now, ladder, recorded, transcripts)
+    for name, allowance in allowances.items():
+        found += _of_allowance(now, ladder, name, allowance)
+    return sorted(found, key=lambda signal: (-STATUSES.index(signal.status), -signal.confidence))
+
+
+def _of_limit(limit: Limit, now: float) -> Signal:
+    until = f"until {clock.iso(limit.resets_at)}" if limit.resets_at else "until a call succeeds or a person says so"
+    whose = f" of {limit.model}" if limit.model else ""
+    # A model's own limit leaves the account usable with other models: it is shown, and decides for that model only.
+    status = "EXHAUSTED" if limit.scope == "account" else "WARNING"
+    text = f"{limit.type} limit{whose} {until}, by {limit.source}"
+    return Signal("limit", status, text, now - limit.seen_at, limit.confidence)
+
+
+def _step(value: float, steps: Sequence[float]) -> str:
+    reached = sum(value >= step for step in steps)
+    return STATUSES[reached]
+
+
+def _of_counts(now: float, ladder: Ladder, counts: Counts) -> list[Signal]:
+    found = []
+    status = _step(counts.rate_limits, ladder.rate_limits)
+    if status != "HEALTHY":
+        text = f"{counts.rate_limits} rate limits in {ladder.window_minutes:g} min"
+        found.append(
+            Signal("rate_limits", status, text, now - counts.newest_rate_limit, 0.8, float(counts.rate_limits))
+        )
+    if counts.calls >= ladder.error_rate_from_calls:
+        status = _step(counts.error_rate, ladder.error_rate)
+        if status != "HEALTHY":
+            text = f"{counts.error_rate:.0%} of {counts.calls} calls failed in {ladder.window_minutes:g} min"
+            found.append(
+                Signal("error_rate", status, text, now - counts.newest_error, 0.7, round(counts.error_rate, 4))
+            )
+    return found
+
+
+def _of_streaks(now: float, ladder: Ladder, recorded: Streak, transcripts: Streak) -> list[Signal]:
+    found = []
+    for streak, who, confidence in ((recorded, "recorded", 0.7), (transcripts, "in transcripts", 0.3)):
+        status = _step(streak.count, ladder.slow_streak)
+        if who != "recorded" and status == "CRITICAL":
+            status = "WARNING"
+        if status != "HEALTHY":
+            text = f"{streak.count} responses in a row slower than {ladder.slow_seconds:g} s, {who}"
+            found.append(Signal("slow", status, text, now - streak.last, confidence, float(streak.count)))
+    return found
+
+
+def _of_allowance(now: float, ladder: Ladder, name: str, allowance: Allowance) -> list[Signal]:
+    used = allowance.used(now)
+    if used is None:
+        return []
+    status = _step(used, ladder.window_used)
+    text = f"{name.replace('_', '-')} window {used:g} % used"
+    projected = allowance.projected(now)
+    if projected is not None and projected >= 100 and used >= _BURN_FROM and status in ("HEALTHY", "WARNING"):
+        status = STATUSES[STATUSES.index(status) + 1]
+        text += f", {projected:.0f} % by the reset at this rate"
+    if status == "HEALTHY":
+        return []
+    return [Signal(name, status, text, now - allowance.samples[-1][0], 0.95, used)]
