@@ -1,0 +1,49 @@
+"""Git: nothing of the user's reaches it, and a hanging call ends."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from trinity import git
+
+
+def test_inherited_variables_hooks_and_configuration_do_not_reach_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = git.init_bare(tmp_path / "other.git")
+    monkeypatch.setenv("GIT_DIR", str(other.path))
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.bare'='false'")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text("[user]\n\tname = Somebody\n", encoding="utf-8")
+    mine = git.init_bare(tmp_path / "mine.git", server=True)
+    assert mine.run("rev-parse", "--absolute-git-dir").decode().strip() == str(mine.path.resolve())
+    with pytest.raises(git.GitError):
+        mine.run("config", "--get", "user.name")
+    assert mine.run("config", "--get", "core.fsync") == b"all\n"
+
+
+def test_a_failure_names_the_command_and_the_last_line(tmp_path: Path) -> None:
+    repository = git.init_bare(tmp_path / "r.git")
+    with pytest.raises(git.GitError) as failed:
+        repository.run("cat-file", "-p", "0" * 40)
+    assert "git cat-file failed (status 128)" in failed.value.message and failed.value.status == 128
+
+
+def test_a_hanging_git_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\nsleep 60 &\necho $! >{tmp_path}/child\nwait\n", encoding="utf-8")
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    began = time.monotonic()
+    with pytest.raises(git.GitError, match="took too long"):
+        git.Repository(tmp_path, timeout=0.5).run("fetch")
+    assert time.monotonic() - began < 5
+    child = int((tmp_path / "child").read_text(encoding="utf-8"))
+    time.sleep(0.1)
+    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split(")")[1][:3]
