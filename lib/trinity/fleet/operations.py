@@ -1,0 +1,217 @@
+"""What may happen to a handoff, a wake and the fleet file, as durable documents and pure decisions.
+
+An operation is a JSON document that the outbox can keep: `{kind, version, id, type, pc, time, …}`. `decision` makes of it
+a function of the state alone: the files to write, or the reason why not. Every transition is one commit, so a claim, the
+archived record and the archived wake are seen together or not at all.
+
+    queued → claimed → running → done        released: claimed, running → queued, parked
+    queued → parked → queued (one wake)      withdrawn: queued, parked → done
+    more than 3 attempts or 2N hops ⇒ dead
+
+The epoch grows at claim, reroute, requeue and bury: whoever holds an older one can no longer change the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trinity import clock, schema
+from trinity.errors import BadRecord, NewerRecord
+from trinity.fleet import names, rotation, transitions, wakes
+from trinity.fleet.snapshot import Decide, Edits, Refusal, Tree
+
+Operation = dict[str, Any]
+VERSION = 1
+
+
+def create(pc: str, record: dict[str, Any], wake: bool | None = None) -> Operation:
+    """Put a new handoff into the state. A queued one wakes its target in the same step unless `wake` says otherwise."""
+    return _new("create", pc, record=record, wake=record.get("state") == "queued" if wake is None else wake)
+
+
+def park(pc: str, handoff_id: str, until: str, to_pc: str | None = None) -> Operation:
+    """queued → parked until an ISO time; also moves the time of one that is parked, because resets move."""
+    return _new("park", pc, handoff_id=handoff_id, until=until, to_pc=to_pc)
+
+
+def wake(pc: str, handoff_id: str) -> Operation:
+    """parked → queued once its time has come, and the one wake for it."""
+    return _new("wake", pc, handoff_id=handoff_id)
+
+
+def claim(pc: str, handoff_id: str, anyone: bool = False, seen: str | None = None) -> Operation:
+    """queued (or parked and due) → claimed by `pc`: a new epoch, one attempt more, archived, its wake archived too.
+
+    Only the PC it is meant for may claim, unless `anyone`. `seen`: when this PC first saw it. After more than three
+    attempts the record ends as dead instead: look at the state that the change left.
+    """
+    return _new("claim", pc, handoff_id=handoff_id, anyone=anyone, seen=seen)
+
+
+def running(pc: str, handoff_id: str, epoch: int, chain: dict[str, str]) -> Operation:
+    """claimed → running, or news of one that runs: `chain` adds times (started, first_line)."""
+    return _new("running", pc, handoff_id=handoff_id, epoch=epoch, chain=chain)
+
+
+def release(pc: str, handoff_id: str, epoch: int, until: str | None = None, reason: str = "") -> Operation:
+    """claimed or running → queued, or parked `until`; the epoch stays, the next claim takes a new one."""
+    return _new("release", pc, handoff_id=handoff_id, epoch=epoch, until=until, reason=reason)
+
+
+def done(pc: str, handoff_id: str, epoch: int, outcome: str) -> Operation:
+    """claimed or running → done, by the holder of this epoch."""
+    return _new("done", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome)
+
+
+def withdraw(pc: str, handoff_id: str, epoch: int, outcome: str) -> Operation:
+    """queued or parked → done, because the work went on where it was."""
+    return _new("withdraw", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome)
+
+
+def reroute(pc: str, handoff_id: str, to_pc: str) -> Operation:
+    """A waiting handoff to another PC: a new epoch, one hop more, a wake for the new target."""
+    return _new("reroute", pc, handoff_id=handoff_id, to_pc=to_pc)
+
+
+def requeue(pc: str, handoff_id: str, to_pc: str | None = None) -> Operation:
+    """By a person: anything but done → queued as if new, under a new epoch."""
+    return _new("requeue", pc, handoff_id=handoff_id, to_pc=to_pc)
+
+
+def bury(pc: str, handoff_id: str, reason: str) -> Operation:
+    """Anything but done → dead."""
+    return _new("bury", pc, handoff_id=handoff_id, reason=reason)
+
+
+def bury_file(pc: str, path: str) -> Operation:
+    """Move a file that cannot be read to `dead/`, as it is."""
+    return _new("bury_file", pc, path=path)
+
+
+def send_wake(pc: str, record: dict[str, Any]) -> Operation:
+    """Leave a wake; a newer one replaces one that was not received yet."""
+    return _new("send_wake", pc, record=record)
+
+
+def take_wake(pc: str, processed: bool = True) -> Operation:
+    """Archive the wake that stands for `pc`."""
+    return _new("take_wake", pc, processed=processed)
+
+
+def put_fleet(pc: str, document: dict[str, Any]) -> Operation:
+    """Merge a fleet document: the salt of the first stays for ever, PCs are added or replaced, the rotation is
+    extended, or put into the document's order when that names every PC of it."""
+    return _new("put_fleet", pc, record=document)
+
+
+def _new(kind: str, pc: str, **given: object) -> Operation:
+    made = {
+        "kind": "operation",
+        "version": VERSION,
+        "id": names.new_id(),
+        "type": kind,
+        "pc": names.check_pc(pc),
+        "time": clock.iso(milliseconds=True),
+        **given,
+    }
+    check(made, kind)
+    return made
+
+
+_RULES: dict[str, tuple[Callable[[Tree, Operation], Edits | Refusal], tuple[str, ...]]] = {
+    "create": (transitions.create, ("record", "wake")),
+    "park": (transitions.park, ("handoff_id", "until", "to_pc")),
+    "wake": (transitions.wake, ("handoff_id",)),
+    "claim": (transitions.claim, ("handoff_id", "anyone", "seen")),
+    "running": (transitions.running, ("handoff_id", "epoch", "chain")),
+    "release": (transitions.release, ("handoff_id", "epoch", "until", "reason")),
+    "done": (transitions.done, ("handoff_id", "epoch", "outcome")),
+    "withdraw": (transitions.withdraw, ("handoff_id", "epoch", "outcome")),
+    "reroute": (transitions.reroute, ("handoff_id", "to_pc")),
+    "requeue": (transitions.requeue, ("handoff_id", "to_pc")),
+    "bury": (transitions.bury, ("handoff_id", "reason")),
+    "bury_file": (transitions.bury_file, ("path",)),
+    "send_wake": (wakes.send_wake, ("record",)),
+    "take_wake": (wakes.take_wake, ("processed",)),
+    "put_fleet": (rotation.put_fleet, ("record",)),
+}
+
+_CARRIED = {"create": "handoff", "send_wake": "wake", "put_fleet": "fleet"}
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and clock.parse(value) > 0
+    except ValueError:
+        return False
+
+
+_CHECKS: dict[str, Callable[[object], bool]] = {
+    "handoff_id": names.is_id,
+    "epoch": lambda value: type(value) is int and value >= 0,
+    "until": lambda value: value is None or _is_time(value),
+    "seen": lambda value: value is None or _is_time(value),
+    "to_pc": lambda value: value is None or names.is_pc(value),
+    "record": lambda value: isinstance(value, dict),
+    "chain": lambda value: isinstance(value, dict) and all(_is_time(time) for time in value.values()),
+    "path": lambda value: isinstance(value, str) and names.allowed(value),
+    "wake": lambda value: isinstance(value, bool),
+    "anyone": lambda value: isinstance(value, bool),
+    "processed": lambda value: isinstance(value, bool),
+    "reason": lambda value: isinstance(value, str),
+    "outcome": lambda value: isinstance(value, str),
+}
+
+
+def check(operation: Operation, source: str) -> None:
+    """Raise BadRecord with all that is wrong with an operation, or NewerRecord."""
+    version = operation.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise NewerRecord(source, version, VERSION)
+    problems = []
+    if operation.get("kind") != "operation" or version != VERSION:
+        problems.append("no operation of version 1")
+    if not names.is_operation(operation.get("id")):
+        problems.append("id: no id of an operation")
+    if not names.is_pc(operation.get("pc")):
+        problems.append("pc: no id of a PC")
+    if not _is_time(operation.get("time")):
+        problems.append("time: no time")
+    since = operation.get("since")
+    if since is not None and not names.is_oid(since):
+        problems.append("since: no name of a commit")
+    if operation.get("type") not in _RULES:
+        problems.append(f"type: '{operation.get('type')}' is unknown")
+    else:
+        _, needed = _RULES[operation["type"]]
+        problems += [f"{name}: wrong" for name in needed if not _CHECKS[name](operation.get(name))]
+    if problems:
+        raise BadRecord(source, problems)
+    if operation["type"] in _CARRIED:
+        schema.validate(_CARRIED[operation["type"]], operation["record"], source)
+
+
+def decision(operation: Operation) -> Decide:
+    """The pure function of a checked operation, for `State.change`."""
+    rule, _ = _RULES[operation["type"]]
+    return lambda tree: rule(tree, operation)
+
+
+def subject(operation: Operation) -> str:
+    """One line for the state's history, for a person."""
+    kind, pc = operation["type"], operation["pc"]
+    record = operation.get("record") or {}
+    about = str(operation.get("handoff_id") or record.get("id") or "")
+    if kind == "create":
+        return f"handoff: {record['from_pc']} → {record['to_pc']} ({record['reason'].replace('_', ' ')})"
+    if kind == "send_wake":
+        return f"wake: {record['from']} → {record['to']} ({record['task'].replace('_', ' ')})"
+    if kind == "put_fleet":
+        return f"fleet: {', '.join(sorted(record['pcs']))}"
+    if kind == "reroute":
+        return f"reroute: {about} to {operation['to_pc']}"
+    if kind in ("park", "release") and operation["until"]:
+        return f"{kind}: {about} until {operation['until']} by {pc}"
+    details = operation.get("outcome") or operation.get("reason") or operation.get("path") or ""
+    return f"{kind.replace('_', ' ')}: {about or pc}{f' by {pc}' if about else ''}{f' ({details})' if details else ''}"

@@ -1,0 +1,215 @@
+"""The transitions themselves: what each operation does to the records of one state, or why it does not.
+
+Pure: the same tree and the same operation give the same answer, whoever asks and however often. Nothing reads a clock;
+times come with the operation. A record that cannot be read refuses the operation on it and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trinity import clock
+from trinity.fleet import handoffs, names, rotation, wakes
+from trinity.fleet.handoffs import Found
+from trinity.fleet.snapshot import Edits, Refusal, Tree
+
+MAX_ATTEMPTS = 3
+_WAITING = ("queued", "parked")
+_HELD = ("claimed", "running")
+
+Operation = dict[str, Any]
+
+
+def create(tree: Tree, operation: Operation) -> Edits | Refusal:
+    record = operation["record"]
+    known = handoffs.find(tree, record["id"])
+    if isinstance(known, Found) or any(path.endswith(f"_{record['id']}.json") for path in tree.paths()):
+        return Refusal(f"handoff {record['id']} exists already")
+    if record["state"] not in _WAITING:
+        return Refusal(f"a new handoff cannot be {record['state']}")
+    chain = dict(record.get("chain") or {})
+    if "pushed" in operation:
+        chain["pushed"] = operation["pushed"]
+    edits = handoffs.put(None, {**record, "chain": chain, "owner": None}, operation["id"])
+    return {**edits, **wakes.wake_for(record, operation)} if operation["wake"] else edits
+
+
+def park(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _in_state(tree, operation, *_WAITING)
+    if isinstance(found, Refusal):
+        return found
+    if operation["until"] is None:
+        return Refusal("a handoff is parked until a time")
+    news = {"state": "parked", "parked_until": operation["until"]}
+    if operation["to_pc"]:
+        news["to_pc"] = operation["to_pc"]
+    return _put(found, operation, **news)
+
+
+def wake(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _in_state(tree, operation, "parked")
+    if isinstance(found, Refusal):
+        return found
+    if not _due(found.record, operation):
+        return Refusal(f"handoff {found.record['id']} is parked until {found.record['parked_until']}")
+    edits = _put(found, operation, state="queued", parked_until=None)
+    return {**edits, **wakes.wake_for(found.record, operation)}
+
+
+def claim(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _in_state(tree, operation, *_WAITING)
+    if isinstance(found, Refusal):
+        return found
+    record, pc = found.record, operation["pc"]
+    if record["state"] == "parked" and not _due(record, operation):
+        return Refusal(f"handoff {record['id']} is parked until {record['parked_until']}")
+    if record["to_pc"] != pc and not operation["anyone"]:
+        return Refusal(f"handoff {record['id']} is meant for {record['to_pc']}")
+    if record["attempts"] >= MAX_ATTEMPTS:
+        why = f"gave up after {record['attempts']} attempts"
+        return _put(found, operation, state="dead", parked_until=None, outcome=why)
+    chain = {**record["chain"], "claimed": operation["time"]}
+    if operation["seen"]:
+        chain["seen"] = operation["seen"]
+    edits = _put(
+        found,
+        operation,
+        state="claimed",
+        owner=pc,
+        epoch=record["epoch"] + 1,
+        attempts=record["attempts"] + 1,
+        parked_until=None,
+        chain=chain,
+    )
+    waiting = wakes.waiting_for(tree, pc)
+    # A wake for another handoff still has to be followed; without an id it stood for whatever there is.
+    if waiting and waiting.get("handoff_id") in (None, record["id"]):
+        edits = {**edits, **wakes.archive(tree, operation, waiting, processed=True)}
+    return edits
+
+
+def running(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _held(tree, operation)
+    if isinstance(found, Refusal):
+        return found
+    return _put(found, operation, state="running", chain={**found.record["chain"], **operation["chain"]})
+
+
+def release(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _held(tree, operation)
+    if isinstance(found, Refusal):
+        return found
+    until = operation["until"]
+    return _put(
+        found,
+        operation,
+        state="parked" if until else "queued",
+        parked_until=until,
+        owner=None,
+        outcome=operation["reason"][:1000] or None,
+    )
+
+
+def done(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _held(tree, operation)
+    if isinstance(found, Refusal):
+        return found
+    return _put(found, operation, state="done", outcome=operation["outcome"][:1000])
+
+
+def withdraw(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _in_state(tree, operation, *_WAITING)
+    if isinstance(found, Refusal):
+        return found
+    if found.record["epoch"] != operation["epoch"]:
+        return _older(found, operation)
+    return _put(found, operation, state="done", parked_until=None, outcome=operation["outcome"][:1000])
+
+
+def reroute(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _in_state(tree, operation, *_WAITING)
+    if isinstance(found, Refusal):
+        return found
+    record = found.record
+    if operation["to_pc"] in (None, record["to_pc"]):
+        return Refusal(f"handoff {record['id']} is meant for {record['to_pc']} already")
+    moved: dict[str, Any] = {"epoch": record["epoch"] + 1, "hops": record["hops"] + 1}
+    if moved["hops"] > 2 * rotation.size(tree):
+        why = f"gave up after {record['hops']} hops"
+        return _put(found, operation, state="dead", parked_until=None, outcome=why, **moved)
+    moved["to_pc"] = operation["to_pc"]
+    edits = _put(found, operation, **moved)
+    return {**edits, **wakes.wake_for({**record, **moved}, operation)} if record["state"] == "queued" else edits
+
+
+def requeue(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _in_state(tree, operation, *_WAITING, *_HELD, "dead")
+    if isinstance(found, Refusal):
+        return found
+    news = {
+        "state": "queued",
+        "owner": None,
+        "attempts": 0,
+        "hops": 0,
+        "parked_until": None,
+        "outcome": None,
+        "epoch": found.record["epoch"] + 1,
+        "to_pc": operation["to_pc"] or found.record["to_pc"],
+    }
+    return {**_put(found, operation, **news), **wakes.wake_for({**found.record, **news}, operation)}
+
+
+def bury(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _in_state(tree, operation, *_WAITING, *_HELD)
+    if isinstance(found, Refusal):
+        return found
+    return _put(
+        found,
+        operation,
+        state="dead",
+        owner=None,
+        parked_until=None,
+        epoch=found.record["epoch"] + 1,
+        outcome=operation["reason"][:1000],
+    )
+
+
+def bury_file(tree: Tree, operation: Operation) -> Edits | Refusal:
+    path = operation["path"]
+    target = names.DEAD + names.base(path)
+    if path not in tree.paths(path) or path == target:
+        return Refusal(f"there is no '{path}' to bury")
+    if target in tree.paths(target):
+        return Refusal(f"'{target}' exists already")
+    return {path: None, target: tree.read(path)}
+
+
+def _in_state(tree: Tree, operation: Operation, *states: str) -> Found | Refusal:
+    found = handoffs.find(tree, operation["handoff_id"])
+    if isinstance(found, Found) and found.record["state"] not in states:
+        by = f" by {found.record['owner']}" if found.record["owner"] else ""
+        return Refusal(f"handoff {found.record['id']} is {found.record['state']}{by}")
+    return found
+
+
+def _held(tree: Tree, operation: Operation) -> Found | Refusal:
+    found = _in_state(tree, operation, *_HELD)
+    if isinstance(found, Found):
+        if found.record["owner"] != operation["pc"]:
+            return Refusal(f"handoff {found.record['id']} is held by {found.record['owner']}")
+        if found.record["epoch"] != operation["epoch"]:
+            return _older(found, operation)
+    return found
+
+
+def _older(found: Found, operation: Operation) -> Refusal:
+    return Refusal(f"handoff {found.record['id']} is in epoch {found.record['epoch']}, not {operation['epoch']}")
+
+
+def _put(found: Found, operation: Operation, **news: object) -> Edits:
+    return handoffs.put(found.path, {**found.record, **news}, operation["id"])
+
+
+def _due(record: dict[str, Any], operation: Operation) -> bool:
+    until = record["parked_until"]
+    return until is None or clock.parse(until) <= clock.parse(operation["time"])
