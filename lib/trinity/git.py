@@ -79,11 +79,15 @@ def environment(index: Path | None = None) -> dict[str, str]:
 
 
 class Repository:
-    """A git repository at `path`; `run` is a plumbing call in it."""
+    """A git repository at `path`; `run` is a plumbing call in it.
 
-    def __init__(self, path: Path, timeout: float = 60) -> None:
+    With `bare`, `path` itself is the repository: when it is broken, git must not look for one in the folders above.
+    """
+
+    def __init__(self, path: Path, timeout: float = 60, bare: bool = False) -> None:
         self.path = path
         self.timeout = timeout
+        self.bare = bare
 
     def run(
         self,
@@ -96,7 +100,7 @@ class Repository:
         command = ["git"]
         for setting in _PINNED:
             command += ["-c", setting]
-        command += ["-C", str(self.path), *arguments]
+        command += ["-C", str(self.path), *(["--git-dir=."] if self.bare else []), *arguments]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
