@@ -169,7 +169,7 @@ def test_a_key_logs_in_too(version: str, make_client: Callable[..., Client], api
 
 def test_a_limit_in_the_middle_of_a_turn_and_the_same_session_after_it(client: Client, api: ScriptedApi) -> None:
     api.set_plan({"steps": [bash("echo the-first-result")], "default": {"text": "all finished"}})
-    reset = time.time() + 8
+    reset = time.time() + 5
     api.limit_until(reset, after=1)
     stopped = client.headless("the first prompt")
     assert stopped.returncode == 1 and "You've hit your" in stopped.text

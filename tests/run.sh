@@ -1,0 +1,76 @@
+#!/bin/sh
+# Runs everything that must hold: ruff, mypy --strict, the tests, the benchmarks.
+#   ./tests/run.sh                  all of it
+#   ./tests/run.sh tests/hooks -k x only pytest, with these arguments
+# Makes .venv when there is none and installs what pyproject.toml names there. Nothing else of this machine is changed
+# but package caches; real Claude Code clients are fetched from npm (see tests/clients.py).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'run.sh: error: %s\n' "$*" >&2; exit 1; }
+
+if [ -x .venv/Scripts/python.exe ]; then windows=1; else case $(uname -s) in MINGW* | MSYS* | CYGWIN*) windows=1 ;; *) windows= ;; esac; fi
+
+missing=
+command -v git >/dev/null 2>&1 || missing="$missing git"
+[ -n "${TRINITY_TEST_CLIENTS:-}" ] || command -v npm >/dev/null 2>&1 || missing="$missing npm (or TRINITY_TEST_CLIENTS)"
+[ -n "$windows" ] || command -v tmux >/dev/null 2>&1 || missing="$missing tmux"
+if [ -n "$missing" ]; then
+    fail "the tests use real git, real terminals and real Claude Code clients; install:$missing
+  Debian, Ubuntu: sudo apt-get install git tmux nodejs npm
+  macOS:          brew install git tmux node"
+fi
+
+find_python() {
+    for name in python3.14 python3.13 python3.12 python3.11 python3 python; do
+        command -v "$name" >/dev/null 2>&1 || continue
+        # asked, not believed: a shim may stand there for a version that is not installed
+        "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue
+        say "$name"
+        return
+    done
+}
+
+venv_python() { if [ -n "$windows" ]; then say .venv/Scripts/python.exe; else say .venv/bin/python; fi; }
+
+python=$(venv_python)
+if ! "$python" -c '' >/dev/null 2>&1; then
+    base=$(find_python)
+    [ -n "$base" ] || fail "Python 3.11 or newer with venv is needed (Debian, Ubuntu: sudo apt-get install python3-venv)"
+    say "== .venv with $("$base" --version)"
+    "$base" -m venv .venv || fail "cannot make .venv"
+fi
+
+wanted=$(cksum <pyproject.toml)
+if [ "$(cat .venv/tests-installed 2>/dev/null)" != "$wanted" ]; then
+    say "== packages of the tests into .venv"
+    "$python" -c '
+import pathlib, tomllib
+project = tomllib.loads(pathlib.Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+for extra in [project["dependencies"], *project["optional-dependencies"].values()]:
+    print("\n".join(extra))
+' >.venv/tests-wanted || fail "cannot read pyproject.toml"
+    "$python" -m pip install --quiet --disable-pip-version-check -r .venv/tests-wanted || fail "pip could not install the packages"
+    printf '%s' "$wanted" >.venv/tests-installed
+fi
+
+[ $# -eq 0 ] || exec "$python" -m pytest "$@"
+
+failed=
+step() {
+    name=$1
+    shift
+    say "== $name"
+    "$@" || failed="$failed, $name"
+}
+step "ruff" "$python" -m ruff check .
+step "mypy --strict" "$python" -m mypy
+# Two workers: most of a test's time is a client's start. The benchmarks measure, so they run alone.
+step "tests" "$python" -m pytest -q -n 2 --dist worksteal --durations 10 --ignore tests/benchmarks
+[ -z "$(find tests/benchmarks -name 'test_*.py' 2>/dev/null)" ] || step "benchmarks" "$python" -m pytest -q tests/benchmarks
+if [ -n "$failed" ]; then
+    say "== failed: ${failed#, }"
+    exit 1
+fi
+say "== all passed"
