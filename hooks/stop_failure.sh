@@ -11,7 +11,7 @@ exec 2>/dev/null
 
 home=${2:-plugin}
 [ "$home" = plugin ] && home=${TRINITY_HOME:-$HOME/.trinity}
-[ -d "$home/held" ] || mkdir -p "$home/held"
+[ -d "$home/held" ] || mkdir "$home" "$home/held"
 saved=$home/held/stop_failure.$$.json
 cat >"$saved"
 

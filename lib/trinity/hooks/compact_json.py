@@ -77,6 +77,9 @@ def _value(text: str, at: int) -> tuple[object, int]:
         return _scan(text, at)
     except StopIteration as stop:
         raise ValueError(f"no JSON value at character {stop.value}") from None
+    except SystemError:
+        # the scanner takes its own exception from `json`, and says this where that is not imported
+        raise ValueError(f"damaged JSON in the value at character {at}") from None
 
 
 def _skip(text: str, at: int) -> int:

@@ -11,6 +11,7 @@ assert sys.platform != "win32"
 # What says "inside this session" would make a Claude Code that the child starts take itself for a part of it, and
 # some of it is secret. Logins and settings of the user stay.
 _SESSION_VARIABLES = (
+    b"AI_AGENT",
     b"CLAUDECODE",
     b"CLAUDE_PID",
     b"CLAUDE_EFFORT",

@@ -7,6 +7,7 @@ import sys
 assert sys.platform == "win32"
 
 _SESSION_VARIABLES = (
+    "AI_AGENT",
     "CLAUDECODE",
     "CLAUDE_PID",
     "CLAUDE_EFFORT",

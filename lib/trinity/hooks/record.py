@@ -111,7 +111,7 @@ def receive(name: str, source: str = "") -> tuple[dict[str, object], list[str]]:
     else:
         data, size = system.read_stream(0, WHOLE)
     if size > WHOLE:
-        troubles.append(f"a payload of {size} bytes: recorded from its first {FRONT}")
+        troubles.append(f"a payload of more than {WHOLE} bytes: recorded from its first {FRONT}")
         payload: object = compact_json.leading_members(data[:FRONT].decode("utf-8", "ignore"))
     elif not size:
         raise ValueError("nothing on stdin")

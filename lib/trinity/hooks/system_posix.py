@@ -61,12 +61,12 @@ def append(folder: str, name: str, line: bytes) -> None:
         make_folder(folder)
         descriptor = posix.open(path, flags, 0o600)
     try:
-        # A writer that met a full disk left half a line: end it, or this line is lost with it.
-        size = posix.fstat(descriptor).st_size
-        if size and posix.pread(descriptor, 1, size - 1) not in (b"\n", b""):
-            line = b"\n" + line
-        while line:
-            line = line[posix.write(descriptor, line) :]
+        _write(descriptor, line)
+        # A writer that met a full disk left half a line, and this one was glued to it: the reader drops both, so say it
+        # again. Looking before the write would see lines of others that are just being written.
+        before = posix.lseek(descriptor, 0, 1) - len(line) - 1
+        if before >= 0 and posix.pread(descriptor, 1, before) not in (b"\n", b""):
+            _write(descriptor, line)
     finally:
         posix.close(descriptor)
 
@@ -82,8 +82,7 @@ def replace(folder: str, name: str, content: bytes) -> None:
         make_folder(folder)
         descriptor = posix.open(draft, flags, 0o600)
     try:
-        while content:
-            content = content[posix.write(descriptor, content) :]
+        _write(descriptor, content)
     finally:
         posix.close(descriptor)
     posix.rename(draft, path)
@@ -115,13 +114,17 @@ def modified(path: str) -> float:
 
 def show(text: bytes) -> None:
     """Writes to standard output."""
-    while text:
-        text = text[posix.write(1, text) :]
+    _write(1, text)
 
 
 def leave() -> None:
     """Ends the process at once: everything was written by system calls, so there is nothing to flush."""
     posix._exit(0)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[posix.write(descriptor, data) :]
 
 
 def _open_regular(path: str) -> int:
