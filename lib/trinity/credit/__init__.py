@@ -1,0 +1,1 @@
+"""How much is left: limits and their resets, transcripts, incidents, the window, status, account."""
