@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trinity import clock, files, git, locks
-from trinity.errors import Offline, TrinityError
+from trinity.errors import Busy, Offline, TrinityError
 from trinity.home import Home
 
 STATE_REF = "refs/heads/trinity-state"
@@ -107,10 +107,12 @@ class Clone:
             path.unlink(missing_ok=True)
 
     def git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
-        """A local plumbing call; raises Broken, because none of them fails in a sound clone."""
+        """A local plumbing call; raises Broken, because none of them fails in a sound clone, or Busy when it was killed."""
         try:
             return self._local.run(*arguments, stdin=stdin, pass_fds=self._fds)
         except git.GitError as error:
+            if error.status is None or error.status < 0:
+                raise Busy(error.message, "try again in a moment") from None
             raise Broken(f"the state clone is broken: {error.message}") from None
 
     def blobs(self, wanted: list[str]) -> list[bytes]:

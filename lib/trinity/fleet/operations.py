@@ -59,6 +59,13 @@ def release(pc: str, handoff_id: str, epoch: int, until: str | None = None, reas
     return _new("release", pc, handoff_id=handoff_id, epoch=epoch, until=until, reason=reason)
 
 
+def repark(pc: str, handoff_id: str, epoch: int, until: str | None, reason: str, news: dict[str, Any]) -> Operation:
+    """claimed or running → parked, because a limit stopped it again; `until` None: nobody knows until when.
+
+    `news` replaces parts of the record that say what was stopped (limit, sessions, work, queue, resumes)."""
+    return _new("repark", pc, handoff_id=handoff_id, epoch=epoch, until=until, reason=reason, news=news)
+
+
 def done(pc: str, handoff_id: str, epoch: int, outcome: str) -> Operation:
     """claimed or running → done, by the holder of this epoch."""
     return _new("done", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome)
@@ -126,6 +133,7 @@ _RULES: dict[str, tuple[Callable[[Tree, Operation], Edits | Refusal], tuple[str,
     "claim": (transitions.claim, ("handoff_id", "anyone", "seen")),
     "running": (transitions.running, ("handoff_id", "epoch", "chain")),
     "release": (transitions.release, ("handoff_id", "epoch", "until", "reason")),
+    "repark": (transitions.repark, ("handoff_id", "epoch", "until", "reason", "news")),
     "done": (transitions.done, ("handoff_id", "epoch", "outcome")),
     "withdraw": (transitions.withdraw, ("handoff_id", "epoch", "outcome")),
     "reroute": (transitions.reroute, ("handoff_id", "to_pc")),
@@ -138,6 +146,10 @@ _RULES: dict[str, tuple[Callable[[Tree, Operation], Edits | Refusal], tuple[str,
 }
 
 _CARRIED = {"create": "handoff", "send_wake": "wake", "put_fleet": "fleet"}
+
+
+# What a holder may say anew about its handoff; never who holds it, in which epoch or state.
+_NEWS = {"limit", "sessions", "current_work", "task_queue", "excerpts", "resumes"}
 
 
 def _is_time(value: object) -> bool:
@@ -156,6 +168,7 @@ _CHECKS: dict[str, Callable[[object], bool]] = {
     "record": lambda value: isinstance(value, dict),
     "chain": lambda value: isinstance(value, dict) and all(_is_time(time) for time in value.values()),
     "path": lambda value: isinstance(value, str) and names.allowed(value),
+    "news": lambda value: isinstance(value, dict) and set(value) <= _NEWS,
     "wake": lambda value: isinstance(value, bool),
     "anyone": lambda value: isinstance(value, bool),
     "processed": lambda value: isinstance(value, bool),
@@ -211,7 +224,7 @@ def subject(operation: Operation) -> str:
         return f"fleet: {', '.join(sorted(record['pcs']))}"
     if kind == "reroute":
         return f"reroute: {about} to {operation['to_pc']}"
-    if kind in ("park", "release") and operation["until"]:
+    if kind in ("park", "release", "repark") and operation["until"]:
         return f"{kind}: {about} until {operation['until']} by {pc}"
     details = operation.get("outcome") or operation.get("reason") or operation.get("path") or ""
     return f"{kind.replace('_', ' ')}: {about or pc}{f' by {pc}' if about else ''}{f' ({details})' if details else ''}"

@@ -72,6 +72,10 @@ def _deliver(home: Home, state: State) -> list[Delivered]:
     applied: dict[Path, str] = {}
     blocked: set[str] = set()
     paths = _paths(home)
+    if len(paths) > 1:
+        # Left over from a round that was cut off: a process that never gets to the end of one must get on all the same.
+        _forget_carried(state, paths)
+        paths = _paths(home)
     for at, path in enumerate(paths):
         try:
             operation = _read(path)
@@ -135,6 +139,21 @@ def _forget_seen(state: State, applied: dict[Path, str]) -> None:
         return
     for path, oid in applied.items():
         if _is_safe(state, now, oid):
+            path.unlink()
+
+
+def _forget_carried(state: State, paths: list[Path]) -> None:
+    try:
+        now = state.fetch()
+    except Busy:
+        return
+    for path in paths:
+        try:
+            operation = _read(path)
+        except TrinityError:
+            continue  # said in the round itself
+        oid = state.find(operation["id"], now, operation.get("since"))
+        if oid and _is_safe(state, now, oid):
             path.unlink()
 
 

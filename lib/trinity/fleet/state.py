@@ -105,6 +105,15 @@ class State:
         """Is the state at commit `older` a part of the history of `newer`?"""
         return self._read(lambda: self.clone.is_ancestor(older, newer))
 
+    def find(self, operation: str, snapshot: Snapshot, since: str | None = None) -> str | None:
+        """The commit that carries an operation in a state, or None; `since` as in `change`."""
+        if since is not None:
+            return snapshot.operations_since(since).get(operation)
+        if snapshot.oid != self._searched:
+            self._operations |= snapshot.operations_since(self._searched)
+            self._searched = snapshot.oid
+        return self._operations.get(operation)
+
     def fetch(self) -> Snapshot:
         """The state now; raises Offline, Busy, Diverged."""
         return self.at(self.alone(self._fetch))
@@ -143,7 +152,7 @@ class State:
         fetched = base is None
         while True:
             snapshot = self.at(self._fetch() if fetched else base)
-            carried = self._find(operation, snapshot, since)
+            carried = self.find(operation, snapshot, since)
             if carried:
                 return Change("already", snapshot, carried, tries=tries + 1)
             edits = decide(snapshot)
@@ -179,14 +188,6 @@ class State:
         if Path(self.clone.url) == self.home.remote:
             embedded.sweep(self.home)
         return error.message
-
-    def _find(self, operation: str, snapshot: Snapshot, since: str | None) -> str | None:
-        if since is not None:
-            return snapshot.operations_since(since).get(operation)
-        if snapshot.oid != self._searched:
-            self._operations |= snapshot.operations_since(self._searched)
-            self._searched = snapshot.oid
-        return self._operations.get(operation)
 
     def _fetch(self) -> str | None:
         tip = self.clone.remote_refs(STATE_REF).get(STATE_REF)

@@ -92,7 +92,8 @@ def running(tree: Tree, operation: Operation) -> Edits | Refusal:
     found = _held(tree, operation)
     if isinstance(found, Refusal):
         return found
-    return _put(found, operation, state="running", chain={**found.record["chain"], **operation["chain"]})
+    # Attempts are those of one start: a session that answered was started well.
+    return _put(found, operation, state="running", attempts=0, chain={**found.record["chain"], **operation["chain"]})
 
 
 def release(tree: Tree, operation: Operation) -> Edits | Refusal:
@@ -105,6 +106,21 @@ def release(tree: Tree, operation: Operation) -> Edits | Refusal:
         operation,
         state="parked" if until else "queued",
         parked_until=until,
+        owner=None,
+        outcome=operation["reason"][:1000] or None,
+    )
+
+
+def repark(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = _held(tree, operation)
+    if isinstance(found, Refusal):
+        return found
+    return _put(
+        found,
+        operation,
+        **operation["news"],
+        state="parked",
+        parked_until=operation["until"],
         owner=None,
         outcome=operation["reason"][:1000] or None,
     )
