@@ -19,7 +19,7 @@ _HALF_YEAR = 183 * 86400.0  # a date without a year further ahead than this is o
 
 _ANCHOR = re.compile(
     r"\b(?:resets?|resetting|regain|try(?:ing)? again|retry[- ]after|retry(?:ing)?|available|renews?|refresh(?:es)?"
-    r"|restored?|unlocks?|unblocks?|returns?|resumes?|comes? back|be back|lifts?|lifted|expires?|ends|until|wait"
+    r"|restored?|unlocks?|unblocks?|returns?|resumes?|comes? back|back (?=at|on|in|by)|lifts?|lifted|expires?|ends|until|wait"
     r"|automatically)\b",
     re.I,
 )
@@ -73,7 +73,7 @@ def parse_reset(text: str, seen_at: float, default_zone: tzinfo | str | None = N
     epoch = _EPOCH.search(text)
     if epoch:
         moment = float(epoch[1])
-        return moment if seen_at - _ROUNDING <= moment <= seen_at + 400 * 86400 else None
+        return max(moment, seen_at) if seen_at - _ROUNDING <= moment <= seen_at + 400 * 86400 else None
     for anchor in _ANCHOR.finditer(text):
         rest = text[anchor.end() : anchor.end() + 120]
         end = _CLAUSE.search(rest)

@@ -118,9 +118,6 @@ def human_prompt(entry: Mapping[str, Any]) -> str | None:
         return None
     if transcript_lines.is_auto_continuation(entry) or transcript_lines.has_block(entry, "tool_result"):
         return None
-    origin = entry.get("origin")
-    if isinstance(origin, dict) and origin.get("kind") not in (None, "human"):
-        return None
     return transcript_lines.texts(entry).strip() or None
 
 

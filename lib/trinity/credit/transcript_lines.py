@@ -135,10 +135,17 @@ def is_auto_continuation(entry: Mapping[str, Any]) -> bool:
 
 
 def is_noise(entry: Mapping[str, Any]) -> bool:
-    """A user line behind which nobody asks the model for anything: slash commands, their output, hidden notes."""
+    """A user line that nobody typed and no tool returned: slash commands, their output, hidden and automatic notes.
+
+    A background agent's notification is written even behind the limit that ended the session (2.1.328), and stays
+    unanswered there; where it is answered, the answer is what counts.
+    """
     if is_auto_continuation(entry):
         return False
     if entry.get("isMeta") is True or entry.get("isCompactSummary") is True:
+        return True
+    origin = entry.get("origin")
+    if isinstance(origin, dict) and origin.get("kind") not in (None, "human"):
         return True
     return not has_block(entry, "tool_result") and bool(_NOISE.match(texts(entry)))
 

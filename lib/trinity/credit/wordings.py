@@ -102,6 +102,7 @@ _OTHER_LIMITS = """
 _NOT_USAGE = frozenset(_OTHER_LIMITS.split())
 _WEEK = frozenset({"weekly", "week", "week's", "7-day", "seven-day", "7d"})
 _PERIOD = frozenset({"daily", "day", "day's", "hourly", "monthly", "month", "month's", "yearly", "24-hour", "today's"})
+_WHOSE = re.compile(r"\b(?:your|plan|account|subscription|message|request)\b", re.I)
 _HOURS = re.compile(r"\b(\d+|one|two|three|four|five|six|eight|ten|twelve)[- ]?(?:h|hr|hour)s?(?:ly)?\b", re.I)
 
 
@@ -132,14 +133,18 @@ def read(text: str, strong: bool = False) -> Wording | None:
         return Wording("credits", None, 0.9)
     for pattern in (_REACHED, _ALL_USED, _SAID, _OUT, _NO_MORE, _RESETS):
         for found in pattern.finditer(head):
-            named = _named(found.groupdict().get("name") or "", strong)
+            whose = _WHOSE.search(found[0]) is not None
+            named = _named(found.groupdict().get("name") or "", strong, strong or whose)
             if named is not None:
                 return named
     return Wording("transient", None, 0.8) if _TRANSIENT.search(head) else None
 
 
-def _named(name: str, strong: bool) -> Wording | None:
-    """A limit's name as a type; None when it is a limit of something else than usage."""
+def _named(name: str, strong: bool, whose: bool) -> Wording | None:
+    """A limit's name as a type; None when it is a limit of something else than usage.
+
+    `whose`: the words, or the frame, speak of somebody's limit. "limit reached" alone names nothing.
+    """
     hours = _HOURS.search(name)
     words = _HOURS.sub(" ", name).split()
     left = [word for word in words if word.lower() not in _FILLING]
@@ -161,7 +166,7 @@ def _named(name: str, strong: bool) -> Wording | None:
         return Wording("seven_day")
     if period or "usage" in name.lower():
         return Wording("usage", None, 0.8)
-    return Wording("usage", None, 0.7)
+    return Wording("usage", None, 0.7) if whose else None
 
 
 def _model(left: list[str], strong: bool) -> Wording | None:
