@@ -62,12 +62,17 @@ class HookRunner:
 
     def command(self, file: str, *more: str, home: str | None = None) -> list[str]:
         named = str(self.home) if home is None else home
+        if file.endswith(".sh") and sys.platform == "win32":
+            launcher = str(self.hooks / file.replace(".sh", ".ps1"))
+            return ["powershell.exe", "-NoProfile", "-ExecutionPolicy", "Bypass", "-File", launcher, PYTHON, named]
         if file.endswith(".sh"):
             return ["/bin/sh", str(self.hooks / file), PYTHON, named]
         return [PYTHON, "-I", "-S", str(self.hooks / file), named, *more]
 
     def environ(self) -> dict[str, str]:
-        base = {"PATH": os.environ["PATH"], "TZ": "UTC", "CALLER": str(os.getpid())}
+        kept = ("PATH", "SYSTEMROOT", "COMSPEC", "PATHEXT", "TEMP", "TMP")  # Windows needs the latter
+        base = {name: os.environ[name] for name in kept if name in os.environ}
+        base |= {"TZ": "UTC", "CALLER": str(os.getpid())}
         return {**base, "TRINITY_FORBID_DEFAULT_HOME": "1", **self.environment}
 
     def run(

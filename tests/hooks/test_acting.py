@@ -48,6 +48,7 @@ def test_a_session_whose_transcript_ends_in_an_error_has_the_status_evaluated(
     assert acting_runner.log() == []
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("place", ["/dev/zero", "/no/such/file", "pipe", "/", ""])
 def test_a_transcript_that_is_no_file_blocks_nothing(acting_runner: HookRunner, tmp_path: Path, place: str) -> None:
     if place == "pipe":
@@ -59,6 +60,7 @@ def test_a_transcript_that_is_no_file_blocks_nothing(acting_runner: HookRunner, 
     settle(acting_runner, 0)
 
 
+@pytest.mark.posix
 def test_the_evaluation_is_nobodys_child_and_runs_in_the_virtual_environment(acting_runner: HookRunner) -> None:
     acting_runner.environment = {
         "CLAUDECODE": "1",
@@ -166,6 +168,7 @@ def test_a_vanished_interpreter_is_one_line_in_the_log(acting_runner: HookRunner
     assert "/no/such/python" in acting_runner.log()[0]
 
 
+@pytest.mark.posix
 def test_the_evaluation_can_be_ended_though_the_launcher_ignores_signals(acting_runner: HookRunner) -> None:
     program = acting_runner.hooks.parent / "scripts" / "evaluate_status.py"
     asked = acting_runner.home / "signals"

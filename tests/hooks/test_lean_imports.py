@@ -7,6 +7,8 @@ import pytest
 
 from tests.hooks.hook_runner import FILES, PYTHON, HookRunner, compact, payload, payload_of
 
+pytestmark = pytest.mark.posix  # Windows has no call leaner than `os`
+
 # what the interpreter needs before the first line of a program, whatever the program
 _BARE = subprocess.run(
     [PYTHON, "-I", "-S", "-X", "importtime", "-c", "pass"], capture_output=True, text=True, check=True

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trinity import schema
 
 from tests.hooks.hook_runner import FILES, HOOK_PAYLOADS, HookRunner, compact, payload, payload_of, wait_until
-from trinity import schema
 
 COMMON = ("session_id", "prompt_id", "agent_id", "transcript_path", "cwd", "permission_mode")
 
@@ -107,6 +107,7 @@ def test_the_line_names_client_process_and_entrypoint(runner: HookRunner) -> Non
     assert (runner.events()[0]["pid"], runner.events()[0]["entrypoint"]) == (4711, "sdk-cli")
 
 
+@pytest.mark.posix
 def test_lines_lie_in_the_file_of_their_utc_day_and_are_private(runner: HookRunner) -> None:
     runner.environment = {"TZ": "Pacific/Kiritimati"}
     runner.run("stop.py", payload("2.1.328/Stop"))
@@ -117,6 +118,7 @@ def test_lines_lie_in_the_file_of_their_utc_day_and_are_private(runner: HookRunn
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.posix
 def test_a_missing_state_folder_is_made_private(runner: HookRunner, tmp_path: Path) -> None:
     runner.home = tmp_path / "new"
     runner.run("stop.py", payload("2.1.328/Stop"))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trinity import schema
 
 from tests.hooks.hook_runner import Finished, HookRunner, payload
 from tests.hooks.test_damaged_stdin import KINDS, damaged
-from trinity import schema
 
 HOUR = 3600
 
@@ -55,7 +55,11 @@ def test_it_shows_pc_status_both_windows_in_local_time_and_where_work_is(runner:
 
 @pytest.mark.parametrize(
     "name",
-    ["2.1.197/statusline-apikey", "2.1.328/statusline-before-first-response", "2.1.328/statusline-response-without-headers"],
+    [
+        "2.1.197/statusline-apikey",
+        "2.1.328/statusline-before-first-response",
+        "2.1.328/statusline-response-without-headers",
+    ],
 )
 def test_without_windows_it_shows_the_rest_and_records_nothing(runner: HookRunner, name: str) -> None:
     assert shown(runner, payload(name)) == "trinity: no status yet\n"
@@ -92,6 +96,7 @@ def test_profiles_are_told_apart(runner: HookRunner) -> None:
     assert len(runner.events()) == 2
 
 
+@pytest.mark.posix
 def test_a_status_line_that_was_there_before_is_called_with_the_same_input_and_shown_first(
     runner: HookRunner, tmp_path: Path
 ) -> None:
@@ -104,8 +109,10 @@ def test_a_status_line_that_was_there_before_is_called_with_the_same_input_and_s
     assert "my line" not in shown(runner, given, "ffff")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
-    "command", ["exit 3", "no-such-program-here", "true", "printf '\\n\\n'", "kill -9 $$", "sleep 60 & sleep 60", "echo x >&2"]
+    "command",
+    ["exit 3", "no-such-program-here", "true", "printf '\\n\\n'", "kill -9 $$", "sleep 60 & sleep 60", "echo x >&2"],
 )
 def test_a_status_line_before_that_fails_or_hangs_hides_nothing(runner: HookRunner, command: str) -> None:
     prepare(runner, previous_0a1b=command, text="PC1 HEALTHY")
@@ -114,6 +121,7 @@ def test_a_status_line_before_that_fails_or_hangs_hides_nothing(runner: HookRunn
     assert time.monotonic() - begin < 20
 
 
+@pytest.mark.posix
 def test_a_status_line_before_that_never_reads_or_never_stops_writing_blocks_nothing(runner: HookRunner) -> None:
     prepare(runner, previous_0a1b="echo mine; exec <&-; yes | head -c 3000000", text="PC1 HEALTHY")
     given = soon() | {"padding": "x" * 1_000_000}
@@ -124,10 +132,13 @@ def test_a_status_line_before_that_never_reads_or_never_stops_writing_blocks_not
     assert int(shown(runner, given, "0a1b").splitlines()[0]) > 1_000_000
 
 
+@pytest.mark.posix
 def test_a_hanging_status_line_before_is_ended_with_its_children(runner: HookRunner, tmp_path: Path) -> None:
     prepare(runner, previous_0a1b="sleep 4711.25 & sleep 4711.25")
     shown(runner, soon(), "0a1b")
-    assert "4711.25" not in subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True).stdout
+    assert (
+        "4711.25" not in subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True).stdout
+    )
 
 
 def test_control_characters_of_the_prepared_text_do_not_reach_the_terminal(runner: HookRunner) -> None:
@@ -169,6 +180,7 @@ def test_a_profile_key_that_is_a_path_is_refused_and_the_line_still_printed(runn
     assert len(runner.log()) == 1
 
 
+@pytest.mark.posix
 def test_a_closed_stdout_is_no_failure(runner: HookRunner) -> None:
     command = " ".join([*runner.command("statusline.py"), ">&-", "</dev/null"])
     assert subprocess.run(["/bin/sh", "-c", command], env=runner.environ(), check=False).returncode == 0

@@ -87,7 +87,7 @@ def home_folder() -> str:
     named = system.environment("TRINITY_HOME").rstrip("/")
     if named:
         return named
-    user = system.environment("HOME") or system.environment("USERPROFILE")
+    user = system.user_folder()
     if not user or system.environment("TRINITY_FORBID_DEFAULT_HOME"):
         raise ValueError("no state folder was given, and there is no default here")
     return f"{user}/.trinity"

@@ -14,16 +14,19 @@ _SETTINGS_LIMIT = 4 << 20
 
 
 def profile_key(config_dir: str) -> str:
-    """A short name for a profile (a `CLAUDE_CONFIG_DIR`), fit for a file name: eight hex digits."""
-    return f"{crc32(config_dir.rstrip('/').encode('utf-8', 'replace')):08x}"
+    """A short name for a profile (a `CLAUDE_CONFIG_DIR`), fit for a file name: eight hex digits.
+
+    Both separators are one here, and the last one does not count: on Windows people write both.
+    """
+    place = config_dir.replace("\\", "/").rstrip("/")
+    return f"{crc32(place.encode('utf-8', 'replace')):08x}"
 
 
 def in_settings(home: str) -> bool:
     """Whether the profile of this client has the hooks in its settings."""
-    config_dir = system.environment("CLAUDE_CONFIG_DIR").rstrip("/")
+    config_dir = system.environment("CLAUDE_CONFIG_DIR")
     if not config_dir:
-        user = system.environment("HOME") or system.environment("USERPROFILE")
-        config_dir = f"{user}/.claude"
+        config_dir = f"{system.user_folder()}/.claude"
     try:
         mark = system.read_file(f"{home}/{FOLDER}/{profile_key(config_dir)}", 4096).strip()
         return bool(mark) and mark in system.read_file(f"{config_dir}/settings.json", _SETTINGS_LIMIT)

@@ -16,6 +16,11 @@ def environment(name: str) -> str:
     return posix.environ.get(name.encode(), b"").decode("utf-8", "replace")
 
 
+def user_folder() -> str:
+    """The user's home folder, as the client finds it; "" when the environment does not say."""
+    return environment("HOME")
+
+
 def parent() -> int:
     return posix.getppid()
 

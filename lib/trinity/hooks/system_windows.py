@@ -17,6 +17,11 @@ def environment(name: str) -> str:
     return os.environ.get(name, "")
 
 
+def user_folder() -> str:
+    """The user's home folder, as the client finds it (a HOME of Git's shell does not count); "" when unknown."""
+    return environment("USERPROFILE")
+
+
 def parent() -> int:
     return os.getppid()
 
