@@ -1,8 +1,8 @@
 """Stop and restart acting: no handoff and no resume happens while it is on; recording goes on.
 
-  pause.py on            until `pause.py off`
-  pause.py on --for 2h   ends by itself
-  pause.py status
+pause.py on            until `pause.py off`
+pause.py on --for 2h   ends by itself
+pause.py status
 """
 
 from __future__ import annotations

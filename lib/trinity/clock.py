@@ -30,6 +30,13 @@ def parse(text: str) -> float:
     return moment.timestamp()
 
 
+def local(t: float) -> str:
+    """Epoch seconds for a person here: `14:05` today, else `Nov 23 14:05`."""
+    moment = datetime.fromtimestamp(t)
+    same_day = moment.date() == datetime.fromtimestamp(now()).date()
+    return moment.strftime("%H:%M" if same_day else "%b %d %H:%M")
+
+
 def stamp(t: float | None = None) -> str:
     """Epoch seconds (default: now) as `YYYYmmdd_HHMMSS`, UTC, for file names."""
     return datetime.fromtimestamp(now() if t is None else t, UTC).strftime("%Y%m%d_%H%M%S")

@@ -48,13 +48,15 @@ class Resume:
     """How stopped work is started again; modes are RESUME_MODES, times are seconds.
 
     `after_reset_seconds` lets the provider's own clock reach the reset; `own_wait_seconds` is how long a client that
-    waits by itself gets after the reset (it continues 30 to 90 s late) before its wait counts as dead.
+    waits by itself gets after the reset (it continues 30 to 90 s late) before its wait counts as dead. `max_resumes` is
+    per conversation and night; `at_once` how many headless resumed sessions may run at a time.
     """
 
     unattended: str = "headless"
     interactive: str = "offer"
     permission_mode: str = "acceptEdits"
     max_resumes: int = 8
+    at_once: int = 1
     after_reset_seconds: float = 5
     own_wait_seconds: float = 150
 

@@ -27,7 +27,8 @@ if sys.platform == "win32":
     # A virus scanner or a reader may hold the target for a moment: git's own waits (compat/mingw.c, rename).
     _REPLACE_WAITS = (0.0, 0.001, 0.010, 0.020, 0.040)
 
-    def _replace(source: str, target: Path) -> None:
+    def replace(source: str | Path, target: Path) -> None:
+        """Rename over `target`."""
         for wait in _REPLACE_WAITS:
             time.sleep(wait)
             try:
@@ -41,7 +42,8 @@ if sys.platform == "win32":
         """Windows has no fsync of a folder; the rename is journalled by NTFS."""
 else:
 
-    def _replace(source: str, target: Path) -> None:
+    def replace(source: str | Path, target: Path) -> None:
+        """Rename over `target`."""
         os.replace(source, target)
 
     def sync_folder(folder: Path) -> None:
@@ -62,7 +64,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        _replace(temporary, path)
+        replace(temporary, path)
     except BaseException:
         try:
             os.unlink(temporary)
@@ -190,6 +192,6 @@ def quarantine(home: Home, path: Path, why: str) -> Path:
     """Move a damaged file into quarantine and write the reason beside it; returns the new path."""
     home.quarantine.mkdir(mode=0o700, exist_ok=True)
     target = home.quarantine / f"{clock.stamp()}_{os.getpid()}_{path.name}"
-    _replace(str(path), target)
+    replace(str(path), target)
     write_atomic(target.with_name(target.name + ".why"), f"{clock.iso()} {path}: {why}\n".encode())
     return target

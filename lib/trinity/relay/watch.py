@@ -1,9 +1,9 @@
 """The daemon's loop: one per PC, standard library only, and nearly always asleep.
 
 It looks (a few `stat` calls, at a remote fleet one `git ls-remote`) and starts a short child, `credit_monitor.py --once`,
-when there is something to do; the child does everything else. So the loop stays small, a bug in the work cannot end it, and an
-upgrade is picked up by the next child. Times are read from the wall clock at every turn: a PC that slept through a reset
-sees it at once.
+when there is something to do; the child does everything else. So the loop stays small, a bug in the work cannot end it,
+and an upgrade is picked up by the next child. Times are read from the wall clock at every turn: a PC that slept through
+a reset sees it at once.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def _tip(url: str | None) -> str | None:
     if url is None:
         return None
     try:
-        return git.Repository(Path.home(), timeout=20).run("ls-remote", "--", url, _STATE_REF).decode("ascii", "replace")
+        return (
+            git.Repository(Path.home(), timeout=20).run("ls-remote", "--", url, _STATE_REF).decode("ascii", "replace")
+        )
     except (git.GitError, OSError):
         return None
 
@@ -173,9 +175,10 @@ class Watch:
         time.sleep(max(0.05, min(until - clock.now(), _STEP)))
 
 
-_NO_WINDOW: dict[str, object] = (
-    {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {"start_new_session": True}
-)
+if sys.platform == "win32":
+    _NO_WINDOW: dict[str, object] = {"creationflags": subprocess.CREATE_NO_WINDOW}
+else:
+    _NO_WINDOW = {"start_new_session": True}
 
 
 def held(home: Home) -> bool:

@@ -22,12 +22,13 @@ from trinity.work import prompt as prompts
 
 @dataclass(frozen=True)
 class Start:
-    """What to start: all paths absolute; `session_id` None begins a new conversation with `text`."""
+    """What to start: all paths absolute. `session_id` is resumed; None begins a new conversation `new_session_id`."""
 
     client: str
     cwd: str
     text: str
     session_id: str | None
+    new_session_id: str | None
     permission_mode: str
     config_dir: str | None
     model: str | None
@@ -50,6 +51,8 @@ def command(start: Start, headless: bool) -> list[str]:
         made += ["-p", "--output-format", "json"]
     if start.session_id:
         made += ["--resume", start.session_id]
+    elif start.new_session_id:
+        made += ["--session-id", start.new_session_id]
     if start.model:
         made += ["--model", start.model]
     return [*made, "--permission-mode", start.permission_mode]

@@ -1,0 +1,177 @@
+"""One evaluation: read what is new, say how close this PC's account is to a limit, and which sessions stand still.
+
+Its cost depends on what happened since the last one, not on the history. The answer is written to `credit_state.json` (the
+seeds' counters, our status and its signals), `dashboards/credit_status.json` and the status line's prepared text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trinity import clock, files, locks
+from trinity.config import Config
+from trinity.credit import event_log, picture, status, transcripts
+from trinity.credit.event_log import Reading
+from trinity.credit.fold import Folder
+from trinity.credit.limits import Limit
+from trinity.credit.picture import Picture, Session
+from trinity.credit.status import Signal
+from trinity.credit.window import Counts
+from trinity.home import Home
+
+# How far back the first sweep looks for sessions that stopped before anything was recorded.
+_FIRST_SWEEP = 6 * 3600.0
+# A transcript is written a moment before or after the clock is read.
+_SWEEP_OVERLAP = 120.0
+_FIRST_BYTES = 32_000_000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The answer: `status` of this PC, what made it, the limits in force, and the sessions an error has stopped."""
+
+    time: float
+    status: str
+    signals: list[Signal]
+    counts: Counts
+    limits: list[Limit]
+    stopped: list[Session]
+    document: dict[str, Any]
+
+    @property
+    def earliest_reset(self) -> float | None:
+        """When the account is usable again; None when it is now, or when nobody can say."""
+        until = [limit.resets_at for limit in self.limits if limit.scope == "account"]
+        return max((t for t in until if t is not None), default=None) if None not in until else None
+
+
+@contextmanager
+def opened(home: Home, config: Config, now: float | None = None) -> Iterator[Picture]:
+    """The picture with everything new folded in, under its lock; it is kept when the block ends well."""
+    with locks.hold(home.locks / "picture.lock", timeout=20):
+        moment = clock.now() if now is None else now
+        held = picture.load(home, config, moment)
+        _fold(home, config, held, moment)
+        yield held
+        held.forget(moment)
+        picture.save(home, held)
+
+
+def evaluate(home: Home, config: Config, now: float | None = None) -> Evaluation:
+    """Read what is new and write the answer; raises Busy when another evaluation takes too long."""
+    moment = clock.now() if now is None else now
+    with opened(home, config, moment) as held:
+        answer = judge(config, held, moment)
+        files.write_json(home.credit_state_file, answer.document)
+    return answer
+
+
+def judge(config: Config, held: Picture, now: float) -> Evaluation:
+    """The status by the ladder; ends limits whose reset has passed, and starts the short one of too many errors."""
+    ladder = config.ladder
+    _expire(held, now)
+    counts = held.window.counts(now, ladder.window_minutes * 60)
+    found = status.signals(
+        now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, held.allowances
+    )
+    if not any(limit.scope == "account" for limit in held.limits):
+        short = _short_limit(found, counts, ladder.transient_reset_seconds)
+        if short is not None and short.in_force(now):
+            held.limits.append(short)
+        elif short is not None:
+            # The pause after too many errors is over: a new try starts with a clean slate.
+            held.window.restart(short.resets_at or now)
+            counts = held.window.counts(now, ladder.window_minutes * 60)
+            found = status.signals(
+                now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, held.allowances
+            )
+    level = status.worst([signal.status for signal in found])
+    stopped = [session for session in held.sessions.values() if session.stop is not None]
+    document = _document(config, held, now, counts, level, found)
+    return Evaluation(now, level, found, counts, list(held.limits), stopped, document)
+
+
+def _expire(held: Picture, now: float) -> None:
+    for limit in list(held.limits):
+        if limit.in_force(now):
+            continue
+        held.limits.remove(limit)
+        if limit.scope == "account" and limit.resets_at is not None:
+            held.window.restart(limit.resets_at)
+    held.limits = [limit for limit in held.limits if limit.type != "auth" or now - limit.seen_at < 3600]
+
+
+def _short_limit(found: list[Signal], counts: Counts, seconds: float) -> Limit | None:
+    for signal in found:
+        if signal.status == "EXHAUSTED" and signal.name in ("rate_limits", "error_rate"):
+            seen = counts.newest_rate_limit if signal.name == "rate_limits" else counts.newest_error
+            return Limit("transient", "account", None, seen + seconds, signal.name, seen, signal.confidence)
+    return None
+
+
+def _fold(home: Home, config: Config, held: Picture, now: float) -> None:
+    folder = Folder(held, config.ladder)
+    reading = Reading(held.position)
+    for event in event_log.read(home, reading):
+        folder.event(event)
+    held.position = reading.position
+    held.damaged += reading.damaged
+    since = held.swept_at - _SWEEP_OVERLAP if held.swept_at else now - _FIRST_SWEEP
+    for path in _changed(config, held, since):
+        try:
+            facts, cursor = transcripts.read_new(path, held.cursors.get(str(path)), _FIRST_BYTES)
+        except OSError:
+            continue  # removed or not readable; the next sweep sees it again
+        first = str(path) not in held.cursors
+        held.cursors[str(path)] = cursor
+        start = now - config.ladder.window_minutes * 60
+        for fact in facts:
+            # Of a conversation met for the first time only the window matters: the rest is history, not news.
+            if not first or fact.time >= start or isinstance(fact, transcripts.ApiError):
+                folder.fact(str(path), fact)
+    held.swept_at = now
+
+
+def _changed(config: Config, held: Picture, since: float) -> list[Path]:
+    found: dict[str, Path] = {}
+    for profile in config.profiles:
+        for path in transcripts.find(Path(profile), since):
+            found[str(path)] = path
+    for session in held.sessions.values():
+        # A profile nobody configured: the hook still named the transcript.
+        if session.transcript and session.seen_at >= since and session.transcript not in found:
+            found[session.transcript] = Path(session.transcript)
+    return list(found.values())
+
+
+def _document(
+    config: Config, held: Picture, now: float, counts: Counts, level: str, found: list[Signal]
+) -> dict[str, Any]:
+    return {
+        "kind": "credit_state",
+        "version": 1,
+        "pc": config.pc,
+        "timestamp": clock.iso(now),
+        "status": level,
+        "rate_limit_count": counts.rate_limits,
+        "slow_response_count": max(held.window.recorded.count, held.window.transcripts.count),
+        "error_count": counts.errors,
+        "success_count": counts.calls - counts.errors,
+        "error_rate": round(counts.error_rate, 4),
+        "avg_response_time": round(counts.average_seconds, 3),
+        "account": {"id": config.account.id, "label": config.account.label, "kind": config.account.kind},
+        "signals": [signal.document() for signal in found],
+        "limits": [
+            {k: v for k, v in limit.document().items() if k not in ("kind", "version")} for limit in held.limits
+        ],
+        "windows": {
+            name: {"used_percentage": used, "resets_at": allowance.resets_at}
+            for name, allowance in held.allowances.items()
+            if (used := allowance.used(now)) is not None
+        },
+        "recent_errors": [{"type": kind, "timestamp": clock.iso(t)} for kind, t in held.errors],
+    }

@@ -1,0 +1,182 @@
+"""What this PC knows of its credit: kept between evaluations as a cache, `events/picture.json`.
+
+It is built from the event log and the transcripts alone and holds positions in both, so an evaluation reads only what is
+new. A damaged or missing cache is built anew from the last window of the log; limits in force come back from
+`credit_state.json`. Whoever evaluates holds `locks/picture.lock`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from trinity import files
+from trinity.config import Config
+from trinity.credit import event_log, window
+from trinity.credit.event_log import Position
+from trinity.credit.limits import Limit
+from trinity.credit.status import Allowance
+from trinity.credit.transcripts import Cursor
+from trinity.credit.window import Window
+from trinity.errors import BadRecord
+from trinity.home import Home
+
+VERSION = 1
+_SESSION_SECONDS = 2 * 86400.0
+_INCIDENT_SECONDS = 8 * 86400.0
+_CACHE_BYTES = 64_000_000
+
+
+@dataclass
+class Stop:
+    """A session's main turn was ended by an API error at `time`; `acted` once a handoff was made of it."""
+
+    time: float
+    incident: str
+    kind: str
+    text: str
+    limit: dict[str, Any] | None = None
+    acted: bool = False
+
+
+@dataclass
+class Session:
+    """What events and transcripts said of one Claude Code session; times are epoch seconds."""
+
+    id: str
+    seen_at: float = 0.0
+    transcript: str | None = None
+    cwd: str | None = None
+    entrypoint: str | None = None
+    permission_mode: str | None = None
+    pid: int | None = None
+    ended_at: float | None = None
+    progress_at: float = 0.0
+    own_wait: str | None = None
+    stop: Stop | None = None
+
+    @property
+    def interactive(self) -> bool:
+        """Is a person expected at it? Unknown counts as yes: a person's session is never taken over by guess."""
+        return self.entrypoint != "sdk-cli"
+
+
+@dataclass
+class Incident:
+    """One failure, however many sources saw it; `best` is the rank of the source its limit came from."""
+
+    time: float
+    kind: str
+    best: int
+    counted: bool = False
+
+
+@dataclass
+class Picture:
+    """All of it; `born` is when this PC first looked, and nothing before that is acted upon."""
+
+    born: float
+    position: Position
+    window: Window = field(default_factory=Window)
+    limits: list[Limit] = field(default_factory=list)
+    allowances: dict[str, Allowance] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+    errors: list[tuple[str, float]] = field(default_factory=list)
+    swept_at: float = 0.0
+    damaged: int = 0
+
+    def session(self, session_id: str) -> Session:
+        return self.sessions.setdefault(session_id, Session(session_id))
+
+    def forget(self, now: float) -> None:
+        """Drop what can no longer matter, so that the cache does not grow with the history."""
+        self.sessions = {
+            key: session
+            for key, session in self.sessions.items()
+            if session.stop is not None or session.seen_at > now - _SESSION_SECONDS
+        }
+        self.incidents = {k: i for k, i in self.incidents.items() if i.time > now - _INCIDENT_SECONDS}
+        self.errors = self.errors[-10:]
+
+
+def load(home: Home, config: Config, now: float) -> Picture:
+    """The cache, or a new picture that starts one window before now."""
+    path = home.events / "picture.json"
+    try:
+        return _from_document(files.read_json(path, _CACHE_BYTES))
+    except FileNotFoundError:
+        pass
+    except (BadRecord, KeyError, TypeError, ValueError, AttributeError):
+        files.quarantine(home, path, "not a picture of this version; built anew from the log")
+    since = now - config.ladder.window_minutes * 60
+    return Picture(born=now, position=event_log.position_at(home, since), limits=_last_limits(home, now))
+
+
+def save(home: Home, picture: Picture) -> None:
+    """Keep the cache. Not fsynced: after a power cut it is built anew."""
+    path = home.events / "picture.json"
+    temporary = path.with_name("picture.json.tmp")
+    temporary.write_text(json.dumps(_document(picture), separators=(",", ":")), encoding="utf-8", newline="\n")
+    temporary.chmod(0o600)
+    files.replace(temporary, path)
+
+
+def _last_limits(home: Home, now: float) -> list[Limit]:
+    try:
+        document = files.read_json(home.credit_state_file)
+        found = [Limit.from_document(entry) for entry in document.get("limits", [])]
+    except (FileNotFoundError, BadRecord, KeyError, TypeError, ValueError, AttributeError):
+        return []
+    return [limit for limit in found if limit.in_force(now)]
+
+
+def _document(picture: Picture) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "born": picture.born,
+        "position": [picture.position.day, picture.position.offset],
+        "window": picture.window.document(),
+        "limits": [limit.document() for limit in picture.limits],
+        "allowances": {name: [a.resets_at, a.samples] for name, a in picture.allowances.items()},
+        "sessions": [asdict(session) for session in picture.sessions.values()],
+        "incidents": {key: [i.time, i.kind, i.best, i.counted] for key, i in picture.incidents.items()},
+        "cursors": [cursor.document() for cursor in picture.cursors.values()],
+        "errors": picture.errors,
+        "swept_at": picture.swept_at,
+        "damaged": picture.damaged,
+    }
+
+
+def _from_document(document: Mapping[str, Any]) -> Picture:
+    if document["version"] != VERSION:
+        raise ValueError("another version")
+    cursors = [Cursor.from_document(entry) for entry in document["cursors"]]
+    return Picture(
+        born=float(document["born"]),
+        position=Position(str(document["position"][0]), int(document["position"][1])),
+        window=window.from_document(document["window"]),
+        limits=[Limit.from_document(entry) for entry in document["limits"]],
+        allowances={
+            name: Allowance(entry[0], [(float(t), float(used)) for t, used in entry[1]])
+            for name, entry in document["allowances"].items()
+        },
+        sessions={entry["id"]: _session(entry) for entry in document["sessions"]},
+        incidents={key: Incident(*entry) for key, entry in document["incidents"].items()},
+        # A transcript that was removed is forgotten here: history is the ledger's task.
+        cursors={cursor.path: cursor for cursor in cursors if Path(cursor.path).exists()},
+        errors=[(str(kind), float(t)) for kind, t in document["errors"]],
+        swept_at=float(document["swept_at"]),
+        damaged=int(document["damaged"]),
+    )
+
+
+def _session(entry: Mapping[str, Any]) -> Session:
+    known = {f.name for f in fields(Session)}
+    session = Session(**{key: value for key, value in entry.items() if key in known and key != "stop"})
+    session.stop = Stop(**entry["stop"]) if entry.get("stop") else None
+    return session

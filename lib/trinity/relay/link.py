@@ -1,0 +1,124 @@
+"""This PC's way to its fleet: the remote it uses, and one call to change the state durably.
+
+`submit` keeps a change in the outbox before anything is told, tries to deliver it at once, and refreshes the view. When the
+remote does not answer, the change is safe here and goes out with a later round: that is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from trinity import clock
+from trinity.config import Config
+from trinity.errors import Busy
+from trinity.fleet import embedded, handoffs, heartbeats, outbox, rotation, view
+from trinity.fleet.outbox import Delivered
+from trinity.fleet.snapshot import Refusal, Snapshot
+from trinity.fleet.state import State, open_state
+from trinity.home import Home
+
+Record = dict[str, Any]
+OPEN_STATES = ("queued", "parked", "claimed", "running")
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """`visible`: the fleet has it; else it waits in the outbox. `refused` says why the state did not take it."""
+
+    visible: bool
+    refused: str = ""
+
+
+class Link:
+    """The fleet of one PC; for one thread."""
+
+    def __init__(self, home: Home, config: Config) -> None:
+        self.home = home
+        self.config = config
+        url = config.fleet_url or str(embedded.make(home))
+        self.state: State = open_state(home, url, config.pc)
+        self.offline = ""
+
+    def refresh(self) -> Snapshot:
+        """Deliver what waits, fetch, and bring the view up to date; offline, the last state seen."""
+        self.offline = ""
+        try:
+            self.report(outbox.deliver(self.home, self.state))
+            snapshot = self.state.fetch()
+        except Busy as error:
+            self.offline = error.message
+            snapshot = self.state.last()
+        view.write(self.home, snapshot)
+        return snapshot
+
+    def submit(self, operation: Record) -> Submitted:
+        """Make one change of `fleet.operations`; raises what makes it impossible to keep it (a full disk)."""
+        kept = outbox.put(self.home, operation, self.state)
+        try:
+            delivered = outbox.deliver(self.home, self.state)
+        except Busy as error:
+            self.offline = error.message
+            return Submitted(False)
+        self.report(delivered)
+        view.write(self.home, self.state.last())
+        mine = next((entry for entry in delivered if entry.id == kept), None)
+        if mine is None or mine.outcome == "applied":
+            # Absent: another process of this PC delivered it in between.
+            return Submitted(True)
+        return Submitted(False, mine.reason if mine.outcome in ("refused", "rejected", "quarantined") else "")
+
+    def report(self, delivered: list[Delivered]) -> None:
+        """Keep in the log what a person may have to know."""
+        from trinity import program
+
+        for entry in delivered:
+            if entry.outcome != "applied":
+                program.log(self.home, "fleet", f"{entry.type} {entry.id}: {entry.outcome}: {entry.reason}")
+
+    def handoffs(self, snapshot: Snapshot) -> list[Record]:
+        """All handoffs that can be read, oldest first; the others are in the log."""
+        from trinity import program
+
+        found, problems = handoffs.listing(snapshot)
+        for path, why in problems.items():
+            program.log(self.home, "fleet", f"skipped {path}: {why}")
+        return sorted((entry.record for entry in found), key=lambda record: str(record["timestamp"]))
+
+    def of_session(self, snapshot: Snapshot, session_id: str) -> Record | None:
+        """The open handoff of a conversation; there is never more than one."""
+
+        def holds(record: Record) -> bool:
+            return any(session["session_id"] == session_id for session in record.get("sessions", []))
+
+        return _last(self.handoffs(snapshot), lambda record: record["state"] in OPEN_STATES and holds(record))
+
+    def rotation(self, snapshot: Snapshot) -> list[str]:
+        """The fleet's rotation; this PC alone when there is no fleet file that can be read."""
+        fleet = rotation.read(snapshot)
+        if fleet is None or isinstance(fleet, Refusal):
+            return [self.config.pc]
+        return list(fleet["rotation"])
+
+    def beat(self, status: str, **facts: Any) -> None:
+        """Tell the fleet about this PC, and show it in the view; offline it is only not told."""
+        record: Record = {
+            "kind": "heartbeat",
+            "version": 1,
+            "pc": self.config.pc,
+            "timestamp": clock.iso(),
+            "status": status,
+            **{key: value for key, value in facts.items() if value is not None},
+        }
+        try:
+            heartbeats.beat(self.state, record)
+            everyone, _ = heartbeats.read_all(self.state)
+        except Busy as error:
+            self.offline = error.message
+            return
+        view.write(self.home, self.state.last(), everyone)
+
+
+def _last(records: list[Record], fits: Callable[[Record], bool]) -> Record | None:
+    return next((record for record in reversed(records) if fits(record)), None)

@@ -1,0 +1,194 @@
+"""Starting a claimed handoff, and learning what became of the start.
+
+The chain written → pushed → seen → claimed → started → first line is timed; only the last one counts: a new answer of the
+model in the conversation. Before it, a start can have ended in three ways: at the limit again, refused by the client (then a
+new session is started from the handoff's text), or dead.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from trinity import clock, program
+from trinity.config import Config
+from trinity.credit import limits, sessions, transcript_tail, transcripts
+from trinity.credit.transcripts import Cursor
+from trinity.fleet import journal
+from trinity.home import Home
+from trinity.work import client as clients
+from trinity.work import launch, prompt
+
+Record = dict[str, Any]
+_POLL_SECONDS = 0.1
+_END_SECONDS = 8.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the transcript says since a start: the first answer's time, and how it stands now.
+
+    `state`: "answered", "limit" (stopped again before any answer), "failed" (an error that no reset cures), "silent".
+    """
+
+    state: Literal["answered", "limit", "failed", "silent"]
+    first_line: float | None = None
+    verdict: limits.Verdict | None = None
+    text: str = ""
+
+
+def prepare(record: Record, mode: str) -> dict[str, Any]:
+    """What the journal must know before anything is started: the conversation and how far it goes."""
+    session = (record.get("sessions") or [None])[0]
+    path = Path(session["transcript_path"]) if session and session.get("transcript_path") else None
+    if path is not None and path.is_file():
+        _, cursor = transcripts.read_new(path, None, first_bytes=0)
+        return {"mode": mode, "session_id": session["session_id"], "cursor": cursor.document()}
+    return new_conversation(mode)
+
+
+def new_conversation(mode: str) -> dict[str, Any]:
+    """The same for a conversation that does not exist yet: its id is ours, so that it can be found."""
+    return {"mode": mode, "session_id": str(uuid.uuid4()), "cursor": None, "new": True}
+
+
+def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> dict[str, Any]:
+    """Start the client for `record` as `entry` says; the entry with pid, started_at and where. Raises TrinityError."""
+    session = (record.get("sessions") or [{}])[0]
+    fresh = bool(entry.get("new"))
+    begin = launch.Start(
+        client=clients.find(config.client),
+        cwd=session.get("cwd") or str(Path.home()),
+        text=prompt.new_session(record) if fresh else prompt.resume(record),
+        session_id=None if fresh else entry["session_id"],
+        new_session_id=entry["session_id"] if fresh else None,
+        permission_mode=config.resume.permission_mode,
+        config_dir=session.get("config_dir"),
+        model=session.get("model"),
+        name=f"trinity-{record['id']}-e{record['epoch']}",
+        run_file=home.runs / f"{record['id']}.e{record['epoch']}{'.new' if fresh else ''}",
+    )
+    started = launch.run(begin, entry["mode"])
+    program.log(home, "handoff", f"{record['id']} epoch {record['epoch']} started {started.where}")
+    return {
+        **entry,
+        "pid": started.pid,
+        "born": _birth(started.pid),
+        "started_at": clock.iso(milliseconds=True),
+        "where": started.where,
+        "config_dir": session.get("config_dir"),
+    }
+
+
+def seen(entry: dict[str, Any]) -> Seen:
+    """What the conversation holds since the start."""
+    path = transcript_of(entry)
+    if path is None:
+        return Seen("silent")
+    cursor = Cursor.from_document(entry["cursor"]) if entry.get("cursor") else None
+    facts, _ = transcripts.read_new(path, cursor)
+    first = next((f.time for f in facts if isinstance(f, transcripts.ApiCall) and not f.sidechain), None)
+    if first is not None:
+        return Seen("answered", first)
+    errors = [f for f in facts if isinstance(f, transcripts.ApiError) and not f.sidechain]
+    if not errors:
+        return Seen("silent")
+    last = errors[-1]
+    verdict = limits.classify(last.error, last.text, last.line, last.time, source="transcript")
+    again = verdict.kind in ("hard", "transient", "auth")
+    return Seen("limit" if again else "failed", None, verdict, last.text)
+
+
+def transcript_of(entry: dict[str, Any]) -> Path | None:
+    """The conversation's transcript: the one known, or wherever the client put a new one."""
+    if entry.get("cursor"):
+        path = Path(entry["cursor"]["path"])
+        return path if path.is_file() else None
+    profile = Path(entry["config_dir"]) if entry.get("config_dir") else Path.home() / ".claude"
+    return next(iter((profile / "projects").glob(f"*/{entry['session_id']}.jsonl")), None)
+
+
+def lives(entry: dict[str, Any]) -> bool:
+    """Does the started client still run? Known by its process, else by the client's own list of live sessions."""
+    if entry.get("pid") is not None:
+        return _birth(entry["pid"]) == entry.get("born") is not None
+    profile = Path(entry["config_dir"]) if entry.get("config_dir") else Path.home() / ".claude"
+    return any(client["session_id"] == entry["session_id"] for client in sessions.live_clients(profile))
+
+
+def wait(entry: dict[str, Any], seconds: float) -> Seen:
+    """Wait until the start has succeeded or failed, at most `seconds`."""
+    deadline = time.monotonic() + seconds
+    # A window of a terminal takes a moment to register itself; before that its absence means nothing.
+    settled = time.monotonic() + (_END_SECONDS if entry.get("pid") is None else 0)
+    while True:
+        running = lives(entry) or time.monotonic() < settled
+        found = seen(entry)
+        if found.state == "answered" or not running or time.monotonic() >= deadline:
+            return found
+        if found.state in ("limit", "failed") and entry["mode"] != "headless":
+            return found  # an interactive client stays open at its error
+        time.sleep(_POLL_SECONDS)
+
+
+def live_elsewhere(record: Record) -> list[int]:
+    """Process ids of clients that have the record's conversation open."""
+    found = []
+    for session in record.get("sessions") or []:
+        if session.get("config_dir"):
+            for client in sessions.live_clients(Path(session["config_dir"])):
+                if client["session_id"] == session["session_id"]:
+                    found.append(int(client["pid"]))
+    return found
+
+
+def end_clients(pids: list[int]) -> None:
+    """Ask idle clients to leave (SIGTERM: they write their SessionEnd), and wait until they are gone."""
+    import psutil
+
+    processes = []
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            process.terminate()
+            processes.append(process)
+        except psutil.Error:
+            continue
+    psutil.wait_procs(processes, timeout=_END_SECONDS)
+
+
+def continued(record: Record) -> str:
+    """Has the conversation gone on without us since it stopped? How, in words; empty when it has not."""
+    for session in record.get("sessions") or []:
+        path = Path(session.get("transcript_path") or "")
+        if not path.is_file():
+            continue
+        tail = transcript_tail.tail_facts(path)
+        stopped_at = clock.parse(record["timestamp"])
+        if record.get("limit"):
+            stopped_at = min(stopped_at, clock.parse(record["limit"]["seen_at"]))
+        # "prompt" alone is not enough: a prompt that a hook refused or that hit the limit again led nowhere.
+        if tail.ends_with in ("answer", "tool_use", "tool_result") and (tail.last_time or 0) > stopped_at + 1:
+            return "the session went on by itself"
+    return ""
+
+
+def journal_entry(home: Home, record: Record) -> dict[str, Any] | None:
+    """What was started for this record and epoch, if anything."""
+    return journal.read(home, record["id"], record["epoch"])
+
+
+def _birth(pid: int | None) -> float | None:
+    """When the process began; None when it does not run. A process id alone may have been given to another."""
+    import psutil
+
+    if pid is None:
+        return None
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None

@@ -1,0 +1,90 @@
+"""Say how close this PC's account is to a limit, and where the work is (also: trinity status).
+
+With --act, do what the action table says about sessions that stand still: hand over or park, each exactly once. With
+--act --dry-run, say what would be done.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+from typing import Any
+
+from trinity import clock, config, home, program
+from trinity.credit import evaluation
+from trinity.credit.evaluation import Evaluation
+
+EXIT_CODES = {"HEALTHY": 0, "WARNING": 10, "CRITICAL": 11, "EXHAUSTED": 12}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = program.parser(__doc__, changes=True)
+    parser.add_argument("--act", action="store_true", help="do what the action table says")
+    parser.add_argument("--exit-code", action="store_true", help="exit 0, 10, 11, 12 for HEALTHY to EXHAUSTED")
+    arguments = parser.parse_args(argv)
+    state = home.open_home(arguments.home, create=True)
+    settings = config.load(state)
+    answer = evaluation.evaluate(state, settings)
+    lines: list[str] = []
+    steps: list[dict[str, Any]] = []
+    if arguments.act and answer.stopped:
+        # Imported here: an evaluation with nothing to act upon stays cheap.
+        from trinity.relay import act
+
+        done, lines = act.act(state, settings, answer, arguments.dry_run)
+        steps = [step.document() for step in done]
+    from trinity.relay import board
+
+    board.write(state, settings, answer)
+    waiting = board.open_handoffs(state)
+    document = {**answer.document, "steps": steps, "handoffs": waiting}
+    text = [*_status(settings, answer), *[f"  {line}" for line in lines]]
+    text += [f"  {board.what(record)}: {board.where(record, settings.pc)}" for record in waiting]
+    if arguments.act and arguments.dry_run:
+        text += _preview(settings, answer)
+    program.answer(arguments, document, program.clean("\n".join(text)))
+    return EXIT_CODES[answer.status] if arguments.exit_code else 0
+
+
+def _status(settings: config.Config, answer: Evaluation) -> list[str]:
+    account = settings.account
+    whose = f"account {account.label} ({account.kind})" if account.label else f"account not declared ({account.kind})"
+    lines = [f"{settings.pc} {answer.status}, {whose}"]
+    for signal in answer.signals:
+        lines.append(f"  {signal.status}: {signal.text} (seen {_ago(signal.age)}, {signal.confidence:.0%} sure)")
+    for name, window in answer.document["windows"].items():
+        until = f", resets {clock.local(window['resets_at'])}" if window["resets_at"] else ""
+        lines.append(f"  {name.replace('_', '-')} window: {window['used_percentage']:g} % used{until}")
+    return lines
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(0, seconds):.0f} s ago"
+    return f"{seconds / 60:.0f} min ago" if seconds < 5400 else f"{seconds / 3600:.0f} h ago"
+
+
+def _preview(settings: config.Config, answer: Evaluation) -> list[str]:
+    """What would happen at a limit now."""
+    resume = settings.resume
+    modes = {"offer": "be offered to you, not started", "none": "only be shown as a command"}
+    unattended = modes.get(resume.unattended, f"go on by itself ({resume.unattended})")
+    interactive = modes.get(resume.interactive, f"go on by itself ({resume.interactive})")
+    lines = [
+        "at a limit now:",
+        f"  an unattended session (claude -p) would be parked until the reset and {unattended}",
+        f"  an interactive session would be parked; its client's own wait is left alone, else it would {interactive}",
+        f"  permission mode {resume.permission_mode}, at most {resume.max_resumes} resumes a conversation and night",
+    ]
+    if settings.account.kind == "unknown":
+        lines.append(
+            "  other PCs: none, as this account is not declared: install.sh --account LABEL --account-kind KIND"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    raise SystemExit(program.run(main))
