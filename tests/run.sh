@@ -23,7 +23,7 @@ if [ -n "$missing" ]; then
 fi
 
 find_python() {
-    for name in python3.14 python3.13 python3.12 python3.11 python3 python; do
+    for name in "$(venv_python)" python3.14 python3.13 python3.12 python3.11 python3 python; do
         command -v "$name" >/dev/null 2>&1 || continue
         # asked, not believed: a shim may stand there for a version that is not installed
         "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue
@@ -34,26 +34,21 @@ find_python() {
 
 venv_python() { if [ -n "$windows" ]; then say .venv/Scripts/python.exe; else say .venv/bin/python; fi; }
 
+base=$(find_python)
+[ -n "$base" ] || fail "Python 3.11 or newer with venv is needed (Debian, Ubuntu: sudo apt-get install python3-venv)"
+say "== packages"
+"$base" -B -c '
+import sys
+from pathlib import Path
+sys.path.insert(0, "lib")
+from trinity.errors import TrinityError
+from trinity.setup import environment
+try:
+    environment.ensure(Path.cwd(), extras=("test",), say=print)
+except TrinityError as error:
+    sys.exit(f"run.sh: error: {error.message}\n  {error.hint}")
+' || exit 1
 python=$(venv_python)
-if ! "$python" -c '' >/dev/null 2>&1; then
-    base=$(find_python)
-    [ -n "$base" ] || fail "Python 3.11 or newer with venv is needed (Debian, Ubuntu: sudo apt-get install python3-venv)"
-    say "== .venv with $("$base" --version)"
-    "$base" -m venv .venv || fail "cannot make .venv"
-fi
-
-wanted=$(cksum <pyproject.toml)
-if [ "$(cat .venv/tests-installed 2>/dev/null)" != "$wanted" ]; then
-    say "== packages of the tests into .venv"
-    "$python" -c '
-import pathlib, tomllib
-project = tomllib.loads(pathlib.Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-for extra in [project["dependencies"], *project["optional-dependencies"].values()]:
-    print("\n".join(extra))
-' >.venv/tests-wanted || fail "cannot read pyproject.toml"
-    "$python" -m pip install --quiet --disable-pip-version-check -r .venv/tests-wanted || fail "pip could not install the packages"
-    printf '%s' "$wanted" >.venv/tests-installed
-fi
 
 [ $# -eq 0 ] || exec "$python" -m pytest "$@"
 
