@@ -108,22 +108,27 @@ def without(value: dict[str, Any], before: dict[str, Any] | None) -> dict[str, A
     value = copy.deepcopy(value)
     hooks = value.get("hooks", {})
     for event, groups in list(hooks.items()):
-        if not any(ours(hook) for group in groups for hook in group["hooks"]):
+        kept = [group for group in groups if not _drained(group)]
+        if kept or not groups:
+            hooks[event] = kept
             continue
-        for group in groups:
-            foreign = [hook for hook in group["hooks"] if not ours(hook)]
-            group["hooks"] = foreign if len(foreign) < len(group["hooks"]) else group["hooks"]
-        hooks[event] = [group for group in groups if group["hooks"]]
-        if not hooks[event]:
-            del hooks[event]
-            if not hooks:
-                del value["hooks"]
+        del hooks[event]
+        if not hooks:
+            del value["hooks"]
     if ours(value.get("statusLine")):
         if before is None:
             del value["statusLine"]
         else:
             value["statusLine"] = before
     return value
+
+
+def _drained(group: dict[str, Any]) -> bool:
+    """Take our hooks out of a group; is it empty by that?"""
+    foreign = [hook for hook in group["hooks"] if not ours(hook)]
+    had_ours = len(foreign) < len(group["hooks"])
+    group["hooks"] = foreign
+    return had_ours and not foreign
 
 
 def homes(value: dict[str, Any]) -> set[str]:
