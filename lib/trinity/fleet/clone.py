@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,17 +62,18 @@ class Clone:
         self._fds: tuple[int, ...] = ()
 
     @contextmanager
-    def locked(self, timeout: float) -> Iterator[None]:
-        """Be alone in a complete clone for the block; raises Busy."""
+    def locked(self, timeout: float) -> Iterator[bool]:
+        """Be alone in a complete clone for the block; yields whether it was built just now, empty; raises Busy."""
         with locks.hold_inherited(self.home.locks / "state_clone.lock", timeout) as descriptor:
             self._fds = (descriptor,)
             self.inside = True
             try:
-                if self.complete():
+                complete = self.complete()
+                if complete:
                     self._sweep()
                 else:
                     self.build("incomplete, or of another remote")
-                yield
+                yield not complete
             finally:
                 self.inside = False
                 self._fds = ()
@@ -94,7 +96,9 @@ class Clone:
             repository.run("config", name, value)
         files.write_atomic(fresh / _MARK, (self.url + "\n").encode())
         if final.exists() or final.is_symlink():
-            files.quarantine(self.home, final, f"state clone: {why}")
+            old = final.with_name(f"{final.name}.{time.time_ns()}")
+            final.rename(old)
+            files.quarantine(self.home, old, f"state clone: {why}")
         fresh.rename(final)
         files.sync_folder(final.parent)
 
@@ -146,12 +150,7 @@ class Clone:
     def fetch(self, *refspecs: str) -> None:
         """Fetch by force into refs of the clone, which vanish with the remote's; raises Offline, Broken."""
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--prune")
-        try:
-            self._ask("fetch", *options, "--no-recurse-submodules", self.url, *refspecs)
-        except Offline:
-            # A torn clone fails here too, and would for ever: fsck tells the two apart.
-            self.git("fsck", "--no-dangling", "--no-progress")
-            raise
+        self._ask("fetch", *options, "--no-recurse-submodules", self.url, *refspecs)
 
     def push(self, new: str, ref: str, expected: str | None) -> None:
         """Compare-and-swap of `ref` from `expected` (None: not there yet) to `new`; raises git.GitError.
@@ -196,6 +195,9 @@ class Clone:
             return self._remote.run(*arguments, pass_fds=self._fds)
         except git.GitError as error:
             check_access(self.url, error)
+            if error.status is not None:
+                # A torn clone fails here too, and would for ever: fsck tells the two apart.
+                self.git("fsck", "--no-dangling", "--no-progress")
             raise Offline(
                 f"the fleet remote '{self.url}' does not answer: {error.message}",
                 "what was to be sent is safe here; try again later",

@@ -30,6 +30,7 @@ T = TypeVar("T")
 _PASSING = r"cannot lock|failed to update ref|failed to lock|incorrect old value|unpacker error|stale info|fetch first"
 _REFUSED = re.compile(rf"\[remote rejected\](?!.*\(.*({_PASSING}))|\bhook declined\b", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|[\ud800-\udfff]")
+_LINE = 400
 _SUBJECT = 160
 
 
@@ -139,11 +140,14 @@ class State:
 
     def alone(self, work: Callable[[], T]) -> T:
         """Run `work` alone in the clone; when that turns out broken, once more in a new one."""
-        with self.clone.locked(self._patience):
+        with self.clone.locked(self._patience) as empty:
             try:
+                if empty:
+                    self._fetch()
                 return work()
             except Broken as error:
                 self.clone.build(error.message)
+                self._fetch()
                 return work()
 
     def _attempt(self, operation: str, subject: str, decide: Decide, since: str | None, tries: int) -> Change | str:
@@ -164,7 +168,7 @@ class State:
                 return Change("unchanged", snapshot, snapshot.oid, tries=tries + 1)
             fetched = True
         _check(edits)
-        message = f"{_one_line(subject)}\n\nOperation: {operation}\nPC: {self.pc}\n"
+        message = f"{_one_line(subject)[:_SUBJECT]}\n\nOperation: {operation}\nPC: {self.pc}\n"
         new = self.clone.commit(NEXT, snapshot.oid, message, dict(edits))
         try:
             self.clone.push(new, STATE_REF, snapshot.oid)
@@ -182,12 +186,10 @@ class State:
             return "others changed the state first"
         check_access(self.clone.url, error)
         if _REFUSED.search(error.stderr):
-            said = " / ".join(line for line in error.stderr.splitlines() if line.startswith("remote:"))
-            why = _one_line(said or error.message)
-            raise Rejected(f"the fleet remote '{self.clone.url}' refused the change: {why}")
+            raise Rejected(f"the fleet remote '{self.clone.url}' refused the change: {_said(error)}")
         if Path(self.clone.url) == self.home.remote:
             embedded.sweep(self.home)
-        return error.message
+        return _said(error)
 
     def _fetch(self) -> str | None:
         tip = self.clone.remote_refs(STATE_REF).get(STATE_REF)
@@ -260,6 +262,12 @@ def _check(edits: Edits) -> None:
             raise UsageError(f"'{path}' would have {len(data)} bytes, more than {MAX_BYTES}")
 
 
+def _said(error: GitError) -> str:
+    """What the other side said, else what git made of it."""
+    said = [line for line in error.stderr.splitlines() if line.startswith(("remote:", " ! "))]
+    return _one_line(" / ".join(" ".join(line.split()) for line in said) or error.message)
+
+
 def _one_line(text: str) -> str:
     """Text for one line of a log: no control or bidirectional characters, cut to a line's length."""
-    return _UNPRINTABLE.sub(" ", text).strip()[:_SUBJECT]
+    return _UNPRINTABLE.sub(" ", text).strip()[:_LINE]

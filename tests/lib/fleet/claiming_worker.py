@@ -19,9 +19,7 @@ from trinity.home import open_home
 def persist(state: State, operation: dict[str, object]) -> Change:
     while True:
         try:
-            return state.change(
-                str(operation["id"]), operations.subject(operation), operations.decision(operation)
-            )
+            return state.change(str(operation["id"]), operations.subject(operation), operations.decision(operation))
         except Busy:
             continue
 

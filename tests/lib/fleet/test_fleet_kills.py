@@ -10,13 +10,13 @@ import threading
 import time
 from pathlib import Path
 
-import history
 import psutil
-
 from trinity.errors import Busy
 from trinity.fleet import embedded, outbox
 from trinity.fleet.state import open_state
 from trinity.home import Home
+
+from tests.lib.fleet import history
 
 KILLS_EACH = 30
 WORKER = Path(__file__).with_name("writing_worker.py")
@@ -80,7 +80,9 @@ def test_sixty_kills_lose_nothing_that_was_acknowledged_and_count_nothing_twice(
     assert all(writers == KILLS_EACH for writers, _, _, _ in hits), hits
     assert sum(gits for _, gits, _, _ in hits) >= 5, hits
     assert sum(there for _, _, there, _ in hits) >= 5, f"no progress: {hits}"
-    assert len(history.read(remote).operations) >= KILLS_EACH, "too few of the changes came through in spite of the kills"
+    assert len(history.read(remote).operations) >= KILLS_EACH, (
+        "too few of the changes came through in spite of the kills"
+    )
 
     for root, pc in ((home.root, "PC1"), (tmp_path / "other", "PC2")):
         own = Home(root)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import history
 import pytest
-
 from trinity.fleet import operations
 from trinity.fleet.state import State
+
+from tests.lib.fleet import history
 
 HANDOFFS = 12
 WORKER = Path(__file__).with_name("claiming_worker.py")
