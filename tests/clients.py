@@ -94,8 +94,8 @@ def _npm(*arguments: str, cwd: Path) -> str:
     npm = shutil.which("npm")
     if npm is None:
         raise ClientMissing(
-            "these tests run real Claude Code clients and there is no npm to fetch them: install node and npm, or name a"
-            " folder that holds <version>/node_modules/.bin/claude in TRINITY_TEST_CLIENTS"
+            "there is no npm to fetch Claude Code with: install node and npm"
+            " (or have TRINITY_TEST_CLIENTS name a folder that holds <version>/node_modules/.bin/claude)"
         )
     environment = {**os.environ, "HOME": _NPM_HOME, "npm_config_fetch_retries": "1"}
     try:

@@ -179,6 +179,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-p", "--print", action="store_true")
     parser.add_argument("--resume", metavar="SESSION")
     parser.add_argument("--output-format")
+    parser.add_argument("--model")
     parser.add_argument("--permission-mode", default="default")
     parser.add_argument("prompt", nargs="?")
     arguments, _ = parser.parse_known_args(argv)
