@@ -87,8 +87,9 @@ def see_the_conversation(stage: Stage, first: Request) -> None:
     stage.tell("what the resumed session sent first: the same conversation, earlier turns included")
     for role, text in first.turns:
         # the client's reminders to the model are no part of what was said
-        line = " ".join(re.sub(r"<system-reminder>.*?</system-reminder>", "", text, flags=re.S).split())
-        if role in ("user", "assistant") and line:
+        said = re.sub(r"<system-reminder>.*?</system-reminder>", "", text, flags=re.S)
+        lines = [line for line in said.splitlines() if line.strip()] if role in ("user", "assistant") else []
+        for line in lines[:4]:
             stage.show(f"{role:>9} │ {line[:100]}{' …' if line[100:] else ''}")
     if TASK not in first.text or FIRST not in first.text:
         raise DemoFailed("the first request of the resumed session does not hold the earlier turns")

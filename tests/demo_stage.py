@@ -131,7 +131,7 @@ class Stage:
             try:
                 found, from_where = binary(NEWEST), "from npm"
             except ClientMissing as missing:
-                found, from_where = self._recorded(), f"by recordings of the real one: {missing}"
+                found, from_where = self._recorded(), f"by recordings of the real one: {str(missing).splitlines()[0]}"
         path = os.pathsep.join([str(found.parent), os.environ.get("PATH", os.defpath)])
         client = Client(found, self.folder / "home", self.api.url, extra={"PATH": path})
         said = subprocess.run(
