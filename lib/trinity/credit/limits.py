@@ -187,7 +187,9 @@ def _of_numbers(frame: _Frame, info: Mapping[str, Any]) -> Verdict:
         model = said.model if said and said.type == "credits" else None
         return frame.hard("credits", resets_at, 0.95, "credits_required", model)
     if info.get("dailyCapPaused"):
-        return frame.hard("spend_cap", resets_at or _epoch(info.get("overageResetsAt"), frame.seen_at), 0.9, "cap", None)
+        return frame.hard(
+            "spend_cap", resets_at or _epoch(info.get("overageResetsAt"), frame.seen_at), 0.9, "cap", None
+        )
     if not isinstance(window, str) or not window:
         if resets_at is None and info.get("overageStatus") != "rejected":
             if said and said.type in TYPES and said.type != "transient":

@@ -19,8 +19,8 @@ _HALF_YEAR = 183 * 86400.0  # a date without a year further ahead than this is o
 
 _ANCHOR = re.compile(
     r"\b(?:resets?|resetting|regain|try(?:ing)? again|retry[- ]after|retry(?:ing)?|available|renews?|refresh(?:es)?"
-    r"|restored?|unlocks?|unblocks?|returns?|resumes?|comes? back|back (?=at|on|in|by)|lifts?|lifted|expires?|ends|until|wait"
-    r"|automatically)\b",
+    r"|restored?|unlocks?|unblocks?|returns?|resumes?|comes? back|back (?=at|on|in|by)|lifts?|lifted|expires?|ends"
+    r"|until|wait|automatically)\b",
     re.I,
 )
 _CLAUSE = re.compile(r"[·∙•|\n]|(?<![ap]\.m)\.\s+(?=[A-Z])|\.\s*$")

@@ -20,7 +20,9 @@ _STATUSES = ("pending", "in_progress", "completed")
 _TASK_TOOLS = (b'"TaskCreate"', b'"TaskUpdate"', b'"TodoWrite"')
 _COMMAND = re.compile(r"<command-name>\s*(/?[\w:.-]+)\s*</command-name>")
 _ARGUMENTS = re.compile(r"<command-args>(.+?)</command-args>", re.S)
-_NO_COMMANDS_OF_WORK = frozenset({"model", "config", "login", "logout", "usage", "rename", "add-dir", "resume", "effort"})
+_NO_COMMANDS_OF_WORK = frozenset(
+    {"model", "config", "login", "logout", "usage", "rename", "add-dir", "resume", "effort"}
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ def from_events(events: Iterable[Mapping[str, Any]], session_id: str) -> list[Ta
         if event.get("session_id") != session_id or not isinstance(task_id, str):
             continue
         if event.get("name") == "TaskCreated":
-            task = _task({"id": task_id, "subject": event.get("subject"), "description": event.get("description")}, task_id)
+            task = _task(
+                {"id": task_id, "subject": event.get("subject"), "description": event.get("description")}, task_id
+            )
             if task is not None:
                 tasks.setdefault(task_id, task)
         elif event.get("name") == "TaskCompleted":
@@ -195,5 +199,5 @@ def _task(record: Mapping[str, Any], number: str) -> Task | None:
 def _linked(tasks: list[Task]) -> list[Task]:
     """In the order of their ids; a task is blocked while one it waits for is open."""
     open_ids = {task.id for task in tasks if task.status != "completed"}
-    tasks.sort(key=lambda task: (int(task.id) if task.id.isdigit() else 1 << 30))
+    tasks.sort(key=lambda task: int(task.id) if task.id.isdigit() else 1 << 30)
     return [replace(task, blocked=any(b in open_ids for b in task.blocked_by)) for task in tasks]

@@ -17,10 +17,11 @@ from typing import Any, TypedDict
 from trinity.credit import session_tasks
 from trinity.credit.session_tasks import Task
 
-_PROMPT = 600
+# Bytes and entries: together under 7 KB, so that a handoff stays under 10 KB whatever the language.
+_PROMPT = 500
 _SUBJECT = 160
-_QUEUE = 20
-_DONE = 20
+_QUEUE = 14
+_DONE = 10
 _FOREIGN_SECONDS = 86400.0
 
 
@@ -131,8 +132,8 @@ def _described(task: Task) -> str:
 
 
 def _cut(text: str, length: int) -> str:
-    text = " ".join(text.encode("utf-8", "replace").decode().split())
-    return text if len(text) <= length else text[: length - 1] + "…"
+    data = " ".join(text.split()).encode("utf-8", "replace")
+    return data.decode() if len(data) <= length else data[: length - 3].decode("utf-8", "ignore") + "…"
 
 
 def _client(record: Mapping[str, Any], path: Path) -> Client | None:

@@ -190,7 +190,12 @@ class _Reader:
         model = message.get("model")
         self.facts.append(
             ApiCall(
-                message_id, text_of(entry, "requestId"), time, model if isinstance(model, str) else None, latency, sidechain
+                message_id,
+                text_of(entry, "requestId"),
+                time,
+                model if isinstance(model, str) else None,
+                latency,
+                sidechain,
             )
         )
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from trinity import clock
 from trinity.credit import transcripts
 from trinity.credit.transcripts import ApiCall, ApiError, Cursor, OwnWait, Progress
@@ -125,7 +124,7 @@ def test_reading_in_pieces_of_any_size_gives_the_same_facts(path: Path, step: in
 def test_limit_texts_everywhere_but_in_error_lines_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(
-        _user(1, f"why did it say {LIMIT_TEXT}? \"isApiErrorMessage\":true")
+        _user(1, f'why did it say {LIMIT_TEXT}? "isApiErrorMessage":true')
         + _answer(2, "m1", LIMIT_TEXT)
         + _user(3, [{"type": "tool_result", "tool_use_id": "t", "content": LIMIT_TEXT, "is_error": True}])
         + _line(
