@@ -51,7 +51,9 @@ def wake(tree: Tree, operation: Operation) -> Edits | Refusal:
     if isinstance(found, Refusal):
         return found
     if not _due(found.record, operation):
-        return Refusal(f"handoff {found.record['id']} is parked until {found.record['parked_until']}")
+        return Refusal(
+            f"handoff {found.record['id']} is parked until {found.record['parked_until'] or 'it is given a time'}"
+        )
     edits = _put(found, operation, state="queued", parked_until=None)
     return {**edits, **wakes.wake_for(found.record, operation)}
 
@@ -62,7 +64,7 @@ def claim(tree: Tree, operation: Operation) -> Edits | Refusal:
         return found
     record, pc = found.record, operation["pc"]
     if record["state"] == "parked" and not _due(record, operation):
-        return Refusal(f"handoff {record['id']} is parked until {record['parked_until']}")
+        return _not_yet(found)
     if record["to_pc"] != pc and not operation["anyone"]:
         return Refusal(f"handoff {record['id']} is meant for {record['to_pc']}")
     if record["attempts"] >= MAX_ATTEMPTS:
@@ -93,7 +95,9 @@ def running(tree: Tree, operation: Operation) -> Edits | Refusal:
     if isinstance(found, Refusal):
         return found
     # Attempts are those of one start: a session that answered was started well.
-    return _put(found, operation, state="running", attempts=0, chain={**found.record["chain"], **operation["chain"]})
+    attempts = 0 if "first_line" in operation["chain"] else found.record["attempts"]
+    chain = {**found.record["chain"], **operation["chain"]}
+    return _put(found, operation, state="running", attempts=attempts, chain=chain)
 
 
 def release(tree: Tree, operation: Operation) -> Edits | Refusal:
@@ -218,6 +222,11 @@ def _held(tree: Tree, operation: Operation) -> Found | Refusal:
     return found
 
 
+def _not_yet(found: Found) -> Refusal:
+    until = found.record["parked_until"] or "it is given a time"
+    return Refusal(f"handoff {found.record['id']} is parked until {until}")
+
+
 def _older(found: Found, operation: Operation) -> Refusal:
     return Refusal(f"handoff {found.record['id']} is in epoch {found.record['epoch']}, not {operation['epoch']}")
 
@@ -227,5 +236,6 @@ def _put(found: Found, operation: Operation, **news: object) -> Edits:
 
 
 def _due(record: dict[str, Any], operation: Operation) -> bool:
+    # Without a time it waits until somebody gives it one: a success was seen, or a person says so.
     until = record["parked_until"]
-    return until is None or clock.parse(until) <= clock.parse(operation["time"])
+    return until is not None and clock.parse(until) <= clock.parse(operation["time"])
