@@ -3,7 +3,8 @@
 #
 # In `claude -p` newer clients end a StopFailure hook 20 to 70 ms after they started it: SIGTERM, then SIGKILL for it and
 # its children 1.5 s later. Python may lose that race. So this saves stdin, starts stop_failure.py as a process that
-# is nobody's child any more, and leaves; the signals are ignored for those few milliseconds.
+# is nobody's child any more, and leaves; the signals are ignored for those few milliseconds. A signal that comes before
+# the first line costs the event: in -p SessionEnd is what is sure.
 # It prints nothing, and its exit code is 0.
 trap '' HUP INT TERM
 umask 077

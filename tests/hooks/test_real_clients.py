@@ -1,14 +1,16 @@
 """The hooks in the real client, lowest and newest: each fires, in the settings and as a plugin, and counts once."""
 
 import json
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trinity.hooks import registry
 
-from tests.clients import Client
+from tests.clients import LOWEST, Client
 from tests.fake_api import ScriptedApi, bash, used_headers
 from tests.hooks.hook_runner import FILES, PYTHON, HookRunner, copy_checkout, wait_until
 from tests.hooks.test_statusline import soon
@@ -58,6 +60,15 @@ def names(runner: HookRunner) -> Counter[str]:
     return Counter(event["name"] for event in runner.events() if event["event"] == "hook")
 
 
+def _within(seconds: float, said: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while not said():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_hook_fires_and_counts_once(client: Client, api: ScriptedApi, tmp_path: Path, form: str) -> None:
     runner, more = installed(client, form, tmp_path)
@@ -73,18 +84,30 @@ def test_every_hook_fires_and_counts_once(client: Client, api: ScriptedApi, tmp_
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_headless_limit_is_recorded_and_acted_on(client: Client, api: ScriptedApi, tmp_path: Path, form: str) -> None:
+def test_a_headless_limit_is_recorded_and_acted_on(
+    client: Client, version: str, api: ScriptedApi, tmp_path: Path, form: str
+) -> None:
+    """SessionEnd sees every limit. Newer clients may end StopFailure before its shell has run its first line (some 3 in
+    100 runs on a busy machine), so there two recorded ones in at most six runs are what can be asked."""
     runner, more = installed(client, form, tmp_path)
     (runner.home / "python").write_text(PYTHON + "\n", encoding="utf-8")
     (runner.home / "last_sweep").write_bytes(b"")
     api.limit_until(soon()["rate_limits"]["five_hour"]["resets_at"])
-    sessions = [client.headless("go", *more).session for _ in range(2)]
-    wait_until(lambda: names(runner)["StopFailure"] == 2 and len(runner.started()) == 4)
-    assert names(runner) == Counter(dict.fromkeys(("SessionStart", "UserPromptSubmit", "StopFailure", "SessionEnd"), 2))
+    sessions: list[str] = []
+    for _ in range(2 if version == LOWEST else 6):
+        sessions.append(client.headless("go", *more).session)
+        if len(sessions) >= 2 and _within(3, lambda: names(runner)["StopFailure"] >= 2):
+            break
+    expected = Counter(dict.fromkeys(("SessionStart", "UserPromptSubmit", "SessionEnd"), len(sessions)))
     failures = [event for event in runner.events() if event["name"] == "StopFailure"]
-    assert sorted(event["session_id"] for event in failures) == sorted(sessions)
+    assert names(runner) - Counter(StopFailure=len(failures)) == expected
+    assert len(failures) >= 2
+    told = [event["session_id"] for event in failures]
+    assert len(set(told)) == len(told)
+    assert set(told) <= set(sessions)
     assert {event["error"] for event in failures} == {"rate_limit"}
     assert all("limit · resets" in event["text"] for event in failures)
+    wait_until(lambda: len(runner.started()) == len(sessions) + len(failures))
     assert runner.log() == []
 
 
