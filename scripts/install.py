@@ -23,11 +23,15 @@ import argparse
 import json
 import os
 import subprocess
+from typing import Any
 
 from trinity import home, program
 from trinity.config import ACCOUNT_KINDS, check_pc
 from trinity.errors import TrinityError, UsageError
 from trinity.setup import environment, installed, installing, plan, profiles, services
+
+# what would happen at a limit now
+PREVIEW = ("evaluate_status.py", "--dry-run", "--act")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,10 +53,14 @@ def main(argv: list[str] | None = None) -> int:
         program.answer(arguments, {"dry_run": lines, "steps": plan.documents(ready.steps())}, _list(lines))
         return 0
     done = ready.apply(program.say)
-    doctor = _doctor(arguments, ready)
     if arguments.json:
-        done["doctor"] = json.loads(doctor) if doctor else None
+        done["doctor"] = _answer(ready, "doctor.py")
+        done["at_a_limit_now"] = _answer(ready, *PREVIEW)
         program.answer(arguments, done, "")
+        return 0
+    _show(ready, "doctor.py")
+    print("\nAt a usage limit now:")
+    _show(ready, *PREVIEW)
     return 0
 
 
@@ -139,19 +147,22 @@ def _uninstall(arguments: argparse.Namespace, given: list[str]) -> int:
     return 0
 
 
-def _doctor(arguments: argparse.Namespace, ready: installing.Installation) -> str:
-    """What the doctor says, and what would happen at a limit now; with --json the doctor's answer, else both printed."""
-    place = ["--home", str(ready.home.root)]
-    command = [str(ready.target.python), str(CHECKOUT / "scripts" / "doctor.py"), *place]
-    if arguments.json:
-        return subprocess.run([*command, "--json"], stdout=subprocess.PIPE, text=True, encoding="utf-8").stdout
+def _command(ready: installing.Installation, name: str, *options: str) -> list[str]:
+    script = CHECKOUT / "scripts" / name
+    return [str(ready.target.python), "-B", str(script), *options, "--home", str(ready.home.root)]
+
+
+def _show(ready: installing.Installation, name: str, *options: str) -> None:
+    """Run one of the programs for its words; that it finds something is no failure of the installation."""
     sys.stdout.flush()
-    subprocess.run(command)
-    print("\nAt a usage limit now:")
-    sys.stdout.flush()
-    preview = [str(CHECKOUT / "scripts" / "evaluate_status.py"), "--dry-run", "--act", *place]
-    subprocess.run([str(ready.target.python), *preview])
-    return ""
+    subprocess.run(_command(ready, name, *options))
+
+
+def _answer(ready: installing.Installation, name: str, *options: str) -> Any:
+    """What one of the programs answers as JSON; None when it has no answer."""
+    command = [*_command(ready, name, *options), "--json"]
+    printed = subprocess.run(command, stdout=subprocess.PIPE).stdout
+    return json.loads(printed) if printed.strip() else None
 
 
 def _list(lines: list[str]) -> str:

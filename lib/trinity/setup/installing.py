@@ -139,9 +139,15 @@ class Installation:
             return
         seen = client.daemon_environment(self.target.path)
         for profile in changed:
+            before = self._recorded()
             complaint = client.fires(self.config.client, Path(profile), seen, self.home.root)
             if complaint:
                 say(f"the client says about '{profile}': {complaint}")
+            if self._recorded() == before:
+                say(f"the client started with '{profile}' and ran none of the hooks; see: claude doctor")
+
+    def _recorded(self) -> int:
+        return sum(path.stat().st_size for path in self.home.events.glob("*.jsonl"))
 
 
 def prepare(checkout: Path, home_folder: Path, options: Options) -> Installation:
@@ -158,7 +164,7 @@ def prepare(checkout: Path, home_folder: Path, options: Options) -> Installation
     target = Target(
         system=options.system,
         user_home=user_home,
-        user=getpass.getuser(),
+        user=_user(),
         home=home.root,
         python=Path(config.python or base),
         checkout=checkout,
@@ -180,9 +186,7 @@ def uninstall(checkout: Path, home_folder: Path, say: Say) -> list[str]:
                 say(profiles.withdraw(home, profile))
             except TrinityError as error:
                 failed.append(f"{error.message}; our entries are still in it")
-        target = Target(
-            HERE, Path.home(), getpass.getuser(), home.root, environment.python(checkout), checkout, record.path
-        )
+        target = Target(HERE, Path.home(), _user(), home.root, environment.python(checkout), checkout, record.path)
         named = os.environ.get("XDG_CONFIG_HOME", "")
         target = replace(target, config_home=Path(named) if Path(named).is_absolute() else None)
         steps = services.uninstall(target, record.service) if record.service else []
@@ -199,6 +203,13 @@ def uninstall(checkout: Path, home_folder: Path, say: Say) -> list[str]:
         if not failed:
             installed.forget(home)
     return failed
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""  # a container's user without a name; only the Task Scheduler asks for one
 
 
 def _load(home: Home) -> Config | None:

@@ -31,7 +31,6 @@ IGNORED: dict[str, bytes] = {
     "a matcher that is a number": json.dumps({"hooks": {"Stop": [{"matcher": 5, "hooks": [HOOK]}]}}).encode(),
     "a timeout as text": json.dumps({"hooks": {"Stop": [{"hooks": [{**HOOK, "timeout": "5"}]}]}}).encode(),
     "a timeout of 0": json.dumps({"hooks": {"Stop": [{"hooks": [{**HOOK, "timeout": 0}]}]}}).encode(),
-    "an unknown type": json.dumps({"hooks": {"Stop": [{"hooks": [{**HOOK, "type": "zzz"}]}]}}).encode(),
     "no type": b'{"hooks": {"Stop": [{"hooks": [{"command": "true"}]}]}}',
     "args that are no texts": json.dumps({"hooks": {"Stop": [{"hooks": [{**HOOK, "args": [1]}]}]}}).encode(),
     "a status line as text": b'{"statusLine": "date"}',
@@ -56,6 +55,11 @@ def test_what_the_client_would_ignore_is_refused_in_one_line_with_a_hint(data: b
 def test_an_empty_file_says_nothing(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_bytes(data)
     assert settings_file.read(tmp_path).value == {}
+
+
+def test_a_type_of_hook_that_a_newer_client_may_know_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_bytes(b'{"hooks": {"Stop": [{"hooks": [{"type": "newer"}]}]}}')
+    assert settings_file.read(tmp_path).value["hooks"]
 
 
 def test_every_problem_is_counted(tmp_path: Path) -> None:
