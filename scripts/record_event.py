@@ -21,7 +21,7 @@ from typing import Any
 
 from trinity import home, program
 from trinity.credit import event_log
-from trinity.errors import UsageError
+from trinity.errors import TrinityError, UsageError
 
 _EVENTS = {"success": "success", "error": "error", "rate-limit": "rate_limit", "slow": "slow"}
 
@@ -36,7 +36,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     state = home.open_home(arguments.home, create=True)
     if arguments.event == "hook":
-        return _hook(state)
+        if (arguments.value, arguments.seconds, arguments.status, arguments.session) != (None, None, None, None):
+            raise UsageError("'hook' takes all it records from stdin")
+        name, troubles = _hook(state)
+        for trouble in troubles:
+            program.say(trouble)
+        program.answer(arguments, {"recorded": name, "left_out": troubles}, f"recorded: {name}")
+        return 0
     event = _event(arguments)
     event_log.append(state, event)
     program.answer(arguments, {"recorded": event}, f"recorded: {arguments.event}")
@@ -70,10 +76,19 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
-def _hook(state: home.Home) -> int:
-    from trinity.hooks import record
+def _hook(state: home.Home) -> tuple[str, list[str]]:
+    """Record the payload on stdin as the hook of its event does; its name, and what had to be left out."""
+    from trinity.hooks import record, registry
 
-    return record.main(["record_event", str(state.root)])
+    try:
+        payload, troubles = record.receive("")
+        name = payload.get("hook_event_name")
+        if name not in {hook.event for hook in registry.HOOKS}:
+            raise ValueError(f"'{name}' is no event that is recorded")
+        record.append_event(str(state.root), record.hook_line(str(name), payload, 0, troubles))
+    except ValueError as error:
+        raise TrinityError(f"cannot record the payload: {error}", "it must be the JSON that a hook gets") from None
+    return str(name), troubles
 
 
 if __name__ == "__main__":
