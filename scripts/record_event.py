@@ -86,7 +86,7 @@ def _hook(state: home.Home) -> tuple[str, list[str]]:
         if name not in {hook.event for hook in registry.HOOKS}:
             raise ValueError(f"'{name}' is no event that is recorded")
         record.append_event(str(state.root), record.hook_line(str(name), payload, 0, troubles))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TrinityError(f"cannot record the payload: {error}", "it must be the JSON that a hook gets") from None
     return str(name), troubles
 

@@ -1,7 +1,7 @@
 """Time: UTC instants as epoch seconds inside, as ISO text with `Z` in records.
 
 A record's time is never compared between PCs; leases and waits use `boottime`, which counts sleep where the system has
-such a clock (FLEET_PROTOCOL §4).
+such a clock: a lease judged by a clock that stands still in sleep would outlive a closed laptop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""This PC's configuration, `config.json`: what it is called, whose account it uses, and every number of DESIGN §5 and §7.
+"""This PC's configuration, `config.json`: what it is called, whose account it uses, and every number that decides
+when Trinity acts.
 
 A missing file gives the defaults, so that every program works in a fresh checkout. A damaged one is refused: guessing a
 threshold or a permission mode would act on work in a way nobody chose.
@@ -22,7 +23,7 @@ RESUME_MODES = ("headless", "tmux", "terminal", "none", "offer")
 
 @dataclass(frozen=True)
 class Account:
-    """Whose limits these are: `id` is a hash salted per fleet, never a login (DESIGN §2)."""
+    """Whose limits these are: `id` is a hash salted per fleet, never a login."""
 
     id: str = "0" * 16
     label: str = ""
@@ -31,7 +32,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The table of DESIGN §5: WARNING, CRITICAL and EXHAUSTED of each signal, in this order."""
+    """The status ladder: WARNING, CRITICAL and EXHAUSTED of each signal, in this order."""
 
     window_minutes: float = 60
     rate_limits: tuple[int, ...] = (1, 2, 3)

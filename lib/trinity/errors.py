@@ -1,6 +1,6 @@
 """The one family of expected failures.
 
-Library code raises these; `trinity.program.run` turns them into one line on stderr, a hint and an exit code (DESIGN §6).
+Library code raises these; `trinity.program.run` turns them into one line on stderr, a hint and an exit code.
 Anything else that escapes is a bug and exits 3.
 """
 

@@ -159,7 +159,7 @@ def read_or(path: Path, default: Callable[[], Any], limit: int = 1_000_000) -> A
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one line in one write. POSIX appends whole (LIMITS §2); Windows needs a lock."""
+    """Append one line in one write. POSIX appends it whole; Windows needs a lock."""
     data = line if line.endswith(b"\n") else line + b"\n"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
     try:

@@ -1,8 +1,8 @@
 """The one module that runs git.
 
 Nothing of the user reaches these calls: inherited `GIT_*` variables, global and system configuration, hooks and line-end
-conversion are cut off, because each of them has changed or executed something in a clone that was not theirs
-(FLEET_PROTOCOL §6). Arguments are lists, output is bytes, a call that takes longer than its limit is killed with its
+conversion are cut off, because each of them has changed or executed something in a clone that was not theirs.
+Arguments are lists, output is bytes, a call that takes longer than its limit is killed with its
 children. Not GitPython: it merges the caller's whole environment into git's, so an inherited `GIT_DIR` cannot be taken
 away, and its import costs every short program more than git itself.
 """
@@ -29,7 +29,7 @@ _PINNED = (
     "advice.detachedHead=false",
 )
 
-# A server that loses nothing it acknowledged: FLEET_PROTOCOL §6 measured that a default one fsyncs nothing.
+# A server that loses nothing it acknowledged: with git's defaults a push was acknowledged without one fsync.
 SERVER_SETTINGS = {
     "core.fsync": "all",
     "core.fsyncMethod": "fsync",

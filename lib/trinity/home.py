@@ -1,6 +1,6 @@
 """Where the state of this PC lies, and that nobody else can read it.
 
-`TRINITY_HOME` (default `~/.trinity`) holds prompts, paths and reset times: folders 0700, files 0600 (DESIGN §4). A
+`TRINITY_HOME` (default `~/.trinity`) holds prompts, paths and reset times: folders 0700, files 0600. A
 folder that is looser, or owned by another user, is refused rather than mended, because somebody may have read it.
 """
 

@@ -1,7 +1,7 @@
 """Locks between processes.
 
 `hold` serves every local read-modify-write (filelock: a kernel lock on a separate file that is never deleted).
-`hold_inherited` is for the state clone alone (FLEET_PROTOCOL R8): git's children inherit it, so it is free only when the
+`hold_inherited` is for the state clone and the daemon: git's children inherit it, so it is free only when the
 last orphan of a killed parent is gone. Both write the holder's process id into the file, so that a waiting process can
 say whether the holder lives.
 """

@@ -1,6 +1,6 @@
 """What every program shares: the common options, and how an error becomes text and an exit code.
 
-Exit codes (DESIGN §6): 0 done, 1 expected failure, 2 usage, 3 bug (traceback in the log), 75 busy or offline, 130
+Exit codes: 0 done, 1 expected failure, 2 usage, 3 bug (traceback in the log), 75 busy or offline, 130
 interrupted. stdout is the answer, stderr is talk.
 """
 
@@ -57,7 +57,7 @@ def say(text: str) -> None:
 
 
 def clean(text: str) -> str:
-    """Text of others made harmless for a terminal: control and bidirectional marks are dropped (FLEET_PROTOCOL §7)."""
+    """Text of others made harmless for a terminal: control and bidirectional marks are dropped."""
     return "".join(c for c in text if (c >= " " or c in "\n\t") and not _unsafe(c))
 
 

@@ -64,7 +64,7 @@ def _refuse_newer(document: dict[str, Any], source: str) -> None:
 
 @functools.cache
 def _validator(kind: str) -> Any:
-    # Imported here: jsonschema costs 80 ms (LIMITS §5), and not every call of a program reads a record.
+    # Imported here: jsonschema costs about 80 ms, and not every call of a program reads a record.
     import jsonschema
 
     document = json.loads((FOLDER / f"{kind}.schema.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What a change of the fleet's state costs, as ratios to git itself (LIMITS §4).
+"""What a change of the fleet's state costs, as ratios to git itself.
 
 One 4 KB record is written and pushed to a bare repository with the server settings of the embedded remote, by turns:
 `git add; git commit; git push` in sh in a worktree of 10 files, the same five plumbing commands and a push in sh, and

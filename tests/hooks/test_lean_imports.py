@@ -1,4 +1,4 @@
-"""What a hook imports decides what it costs: one name too many doubles it (LIMITS: `json` 2.1, `re` 1.9, `pathlib` 2.5)."""
+"""What a hook imports decides what it costs: one name too many doubles it (`json` 2.1, `re` 1.9, `pathlib` 2.5 times)."""
 
 import re
 import subprocess

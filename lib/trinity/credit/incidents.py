@@ -18,7 +18,7 @@ from trinity.credit import limits
 from trinity.credit.limits import Limit, Verdict
 from trinity.credit.transcript_lines import ApiError
 
-# Best first (DESIGN §5): the server's own numbers, the whole error line, the hook's text, percentages, a caller's word.
+# Best first: the server's own numbers, the whole error line, the hook's text, percentages, a caller's word.
 SOURCES = ("stream", "transcript", "hook", "status_line", "program")
 _SAME_END = 30.0  # sources write about the same moment within seconds
 _NO_PROMPT = 300.0  # a stream tells of a limit before the client's retries, which take up to 194 s

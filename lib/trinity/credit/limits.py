@@ -42,7 +42,7 @@ _NO_MODEL = frozenset({"oauth", "apps", "all", "total"})
 
 @dataclass(frozen=True)
 class Limit:
-    """A reason why no work is possible (DESIGN §2); times are epoch seconds, `model` a family name in lower case."""
+    """A reason why no work is possible; times are epoch seconds, `model` a family name in lower case."""
 
     type: str
     scope: str

@@ -191,7 +191,7 @@ def api_error(entry: Mapping[str, Any], turn: str | None) -> ApiError:
 
 
 def own_wait(entry: Mapping[str, Any]) -> OwnWait | None:
-    """What an informational line says about the client's own wait for the reset (CLAUDE_CODE_2.1.328 §3)."""
+    """What an informational line says about the client's own wait for the reset (2.1.234 and later)."""
     text = text_of(entry, "content") or ""
     lowered = text.lower()
     if "automatic" not in lowered or "continu" not in lowered:

@@ -3,7 +3,7 @@
 `read_new` gives the facts of the complete lines behind a Cursor and the Cursor to go on from. A half-written last line
 is left for the next time. A file that was cut, replaced or written anew is read from its start. A line that is no JSON
 object, and one longer than any the client writes, is counted and skipped, never an error; unknown line types are
-skipped (CLAUDE_CODE_2.1.328 §9). Calls are the distinct message ids and the error lines.
+skipped: every client version adds some. Calls are the distinct message ids and the error lines.
 """
 
 from __future__ import annotations

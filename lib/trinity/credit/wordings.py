@@ -3,7 +3,7 @@
 Only texts of error frames may be given here. Nothing compares whole sentences: the client changed "session limit" to
 "5-hour limit" between two versions, and will change it again. A limit's name is split into words; what is left when
 the known ones are gone is a model. Names of other limits (of a context, a file, a connection) say nothing about usage.
-The texts in view are those of CLAUDE_CODE_2.1.197 §1b, CLAUDE_CODE_2.1.328 §4 and the client's own bundle.
+The texts in view are those that clients 2.1.197 and 2.1.328 print, and those in the client's own bundle.
 """
 
 from __future__ import annotations

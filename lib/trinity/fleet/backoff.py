@@ -1,4 +1,4 @@
-"""How long to wait before a lost race is tried again: full jitter (FLEET_PROTOCOL R4).
+"""How long to wait before a lost race is tried again: full jitter (docs/HANDOFF_PROTOCOL.md, R4).
 
 Every waiting PC draws its own time between nothing and a limit that doubles, so that they do not meet again.
 """

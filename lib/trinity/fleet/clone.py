@@ -1,4 +1,4 @@
-"""The private bare clone behind the state ref: a cache, used by one process at a time (FLEET_PROTOCOL R8).
+"""The private bare clone behind the state ref: a cache, used by one process at a time (docs/HANDOFF_PROTOCOL.md, R8).
 
 Whoever is inside `locked` is alone: the kernel lock is inherited by every git child, so it is free only when the last
 orphan of a killed process is gone, and only therefore may the `*.lock` files found then be swept. `INIT_OK` is written
@@ -155,7 +155,7 @@ class Clone:
     def push(self, new: str, ref: str, expected: str | None) -> None:
         """Compare-and-swap of `ref` from `expected` (None: not there yet) to `new`; raises git.GitError.
 
-        The error says nothing about whether the swap took place: look into the remote (FLEET_PROTOCOL R2).
+        The error says nothing about whether the swap took place: look into the remote (R2).
         """
         lease = f"--force-with-lease={ref}:{expected or ''}"
         self._remote.run("push", "--quiet", "--no-verify", lease, self.url, f"{new}:{ref}", pass_fds=self._fds)

@@ -1,7 +1,7 @@
 """The embedded fleet remote: a bare repository in `TRINITY_HOME` for a PC that has no other.
 
 It is a server that loses nothing it acknowledged. A killed `receive-pack` leaves `<ref>.lock` behind for ever (14 of
-427 kill points, FLEET_PROTOCOL §6); on this own repository, and on no other, `sweep` may remove it.
+427 kill points); on this own repository, and on no other, `sweep` may remove it.
 """
 
 from __future__ import annotations

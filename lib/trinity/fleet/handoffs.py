@@ -2,7 +2,7 @@
 
 A record lies in `handoff/` while it waits (queued, parked), in `handoff/processed/` once it was claimed and in `dead/`
 when it was given up. One that cannot be read, or lies where its state does not belong, is reported and skipped; the
-others stay usable (FLEET_PROTOCOL R10).
+others stay usable (docs/HANDOFF_PROTOCOL.md, R10).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was started on this PC: once per handoff and epoch (FLEET_PROTOCOL R5).
+"""What was started on this PC: once per handoff and epoch (docs/HANDOFF_PROTOCOL.md, R5).
 
 The entry is on the disk before anything is started. An entry that exists says "that epoch was started, or was about to
 be": also a crash in between counts, and the next start needs a new epoch.

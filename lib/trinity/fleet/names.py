@@ -1,7 +1,7 @@
-"""The names in the fleet's state: made from checked ids, never taken from a record's content (FLEET_PROTOCOL R11).
+"""The names in the fleet's state: made from checked ids, never taken from a record's content.
 
-A path that `allowed` does not know is not read and cannot be written, so no record can reach outside the state's
-folders.
+That is rule R11 of docs/HANDOFF_PROTOCOL.md: a path that `allowed` does not know is not read and cannot be written, so no
+record can reach outside the state's folders.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Changes on their way to the fleet: durable here before anyone is told "handed over" (FLEET_PROTOCOL R7).
+"""Changes on their way to the fleet: durable here before anyone is told "handed over" (docs/HANDOFF_PROTOCOL.md, R7).
 
 An operation stays until a state fetched from the remote is known to contain it, so neither a crash between any two steps
 nor a remote that forgets loses one, and its id keeps a second delivery from counting twice. Being offline is no error.

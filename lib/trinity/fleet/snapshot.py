@@ -1,7 +1,7 @@
 """One state of the fleet, as a commit of the state ref: read without a checkout, never changing.
 
 A tree entry that is no plain file (mode 100644), has a name nobody generates, or is larger than a record may be is not
-among `paths`: it stands in `refused` with the reason, and the rest stays usable (FLEET_PROTOCOL R10, R11).
+among `paths`: it stands in `refused` with the reason, and the rest stays usable (docs/HANDOFF_PROTOCOL.md, R10, R11).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The state ref: who has what, decided by compare-and-swap on one ref of the fleet remote (FLEET_PROTOCOL §3).
+"""The state ref: who has what, decided by compare-and-swap on one ref of the fleet remote.
 
 A reader sees the state before or after a change, never a part of it. Of two writers on one base exactly one wins; the
 other's decision is taken again on the new state (R1, R4). A crash, a timeout or a failed push decides nothing: what
 counts is whether the operation's id stands in the state's history (R2), so doing an operation again changes nothing
 (R3). A remote that shows less than was seen before is healed when its history is a part of ours; else nothing is
-claimed and `Diverged` names both (R9).
+claimed and `Diverged` names both (R9). The rules R1 to R11 stand in docs/HANDOFF_PROTOCOL.md.
 """
 
 from __future__ import annotations
