@@ -7,6 +7,7 @@ caller has taken on the daemon's environment before (`client.daemon_environment`
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import sys
@@ -53,7 +54,9 @@ class Patient:
     @property
     def mend(self) -> str:
         """The command that mends most of it."""
-        return str(self.checkout / ("install.ps1" if sys.platform == "win32" else "install.sh"))
+        if sys.platform == "win32":
+            return f"& '{self.checkout / 'install.ps1'}'"
+        return shlex.quote(str(self.checkout / "install.sh"))
 
 
 Check = Callable[[Patient], Iterator[Finding]]
