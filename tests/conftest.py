@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trinity import home as homes
 
 from tests import clients
 from tests.clients import VERSIONS, Client
 from tests.fake_api import ScriptedApi
+from trinity import home as homes
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHORT = "/tmp" if os.path.isdir("/tmp") else None  # sockets live below it, and their names are bounded

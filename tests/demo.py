@@ -20,10 +20,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "lib")]
 
-from trinity.errors import TrinityError
-
 from tests.demo_stage import DemoFailed, Stage
 from tests.fake_api import Request, ScriptedApi
+from trinity.errors import TrinityError
 
 TASK = "Write the release notes: first notes.md with the features, then fixes.md with the fixes."
 FIRST = "First the features."

@@ -16,10 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from trinity.work import client as work_client
-
 from tests.clients import NEWEST, Client, ClientMissing, binary
 from tests.fake_api import Request, ScriptedApi
+from trinity.work import client as work_client
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")

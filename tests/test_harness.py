@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trinity import home as homes
-from trinity.errors import TrinityError
 
 from tests.clients import LOWEST, NEWEST, Client, ClientMissing
 from tests.fake_api import FAILURES, ScriptedApi, bash
 from tests.terminal import Terminal
+from trinity import home as homes
+from trinity.errors import TrinityError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 INTERRUPTED = "Stop and wait for limit to reset"

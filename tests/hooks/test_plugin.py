@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trinity.hooks import registry
 
 from tests.clients import Client
 from tests.hooks import hook_runner
 from tests.hooks.hook_runner import CHECKOUT, FILES, HookRunner, payload, payload_of, wait_until
+from trinity.hooks import registry
 
 PYTHON, HOOKS, HOME = "/opt/py/bin/python3.11", "/opt/trinity/hooks", "/home/user/.trinity"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trinity.hooks import registry
 
 from tests.clients import LOWEST, Client
 from tests.fake_api import ScriptedApi, bash, used_headers
 from tests.hooks.hook_runner import FILES, PYTHON, HookRunner, copy_checkout, wait_until
 from tests.hooks.test_statusline import soon
+from trinity.hooks import registry
 
 pytestmark = pytest.mark.posix
 FORMS = ("settings", "plugin", "both")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trinity import schema
 
 from tests.hooks.hook_runner import FILES, HOOK_PAYLOADS, HookRunner, compact, payload, payload_of, wait_until
+from trinity import schema
 
 COMMON = ("session_id", "prompt_id", "agent_id", "transcript_path", "cwd", "permission_mode")
 

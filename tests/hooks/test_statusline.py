@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trinity import schema
 
 from tests.hooks.hook_runner import Finished, HookRunner, payload
 from tests.hooks.test_damaged_stdin import KINDS, damaged
+from trinity import schema
 
 HOUR = 3600
 

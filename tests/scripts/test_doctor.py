@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from trinity.setup import environment
 
 from tests.scripts.installed_pc import InstalledPC, a_pc, copy_checkout
+from trinity.setup import environment
 
 pytestmark = pytest.mark.posix
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trinity.hooks import registry
-from trinity.setup import environment
 
 from tests.clients import Client
 from tests.fake_api import ScriptedApi
 from tests.hooks.test_real_clients import EVERY_HOOK
 from tests.scripts.installed_pc import CHECKOUT, InstalledPC, a_pc, copy_checkout
+from trinity.hooks import registry
+from trinity.setup import environment
 
 pytestmark = pytest.mark.posix
 

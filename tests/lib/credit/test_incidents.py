@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from trinity import clock
 from trinity.credit import incidents, transcripts
 from trinity.credit.incidents import Sighting

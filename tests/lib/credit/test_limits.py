@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from trinity import clock, schema
 from trinity.credit import limits, transcript_lines
 

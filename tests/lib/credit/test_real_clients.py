@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from trinity import clock
-from trinity.credit import incidents, sessions, transcripts
 
 from tests.clients import Client
 from tests.fake_api import FAILURES, ScriptedApi
+from trinity import clock
+from trinity.credit import incidents, sessions, transcripts
 
 # failure: kind, type, model
 OAUTH = {

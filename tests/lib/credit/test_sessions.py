@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from trinity import schema
 from trinity.credit import sessions
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from trinity import clock, git
 from trinity.fleet import embedded, names
 from trinity.fleet.state import State, open_state

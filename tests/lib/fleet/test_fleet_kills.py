@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import psutil
+
+from tests.lib.fleet import history
 from trinity.errors import Busy
 from trinity.fleet import embedded, outbox
 from trinity.fleet.state import open_state
 from trinity.home import Home
-
-from tests.lib.fleet import history
 
 KILLS_EACH = 30
 WORKER = Path(__file__).with_name("writing_worker.py")

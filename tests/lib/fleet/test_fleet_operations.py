@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
 from trinity import clock, files, schema
 from trinity.errors import BadRecord, NewerRecord
 from trinity.fleet import handoffs, names, operations, transitions

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.lib.fleet import history
 from trinity import git
 from trinity.errors import BadRecord
 from trinity.fleet import embedded, handoffs, names, operations, outbox
 from trinity.fleet.handoffs import Found
 from trinity.fleet.state import State, open_state
 from trinity.home import Home
-
-from tests.lib.fleet import history
 
 Record = dict[str, Any]
 NewRecord = Callable[..., Record]

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trinity.fleet import operations
-from trinity.fleet.state import State
 
 from tests.lib.fleet import history
+from trinity.fleet import operations
+from trinity.fleet.state import State
 
 HANDOFFS = 12
 WORKER = Path(__file__).with_name("claiming_worker.py")

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.lib.fleet import history
 from trinity.errors import Busy, Offline, UsageError
 from trinity.fleet import embedded, names
 from trinity.fleet.clone import Rejected
 from trinity.fleet.snapshot import Edits, Refusal, Tree
 from trinity.fleet.state import Change, Diverged, State, open_state
 from trinity.home import Home, open_home
-
-from tests.lib.fleet import history
 
 NewState = Callable[..., State]
 LIB = Path(__file__).resolve().parents[3] / "lib"

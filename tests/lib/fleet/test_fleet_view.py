@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.lib.fleet import history
 from trinity import clock
 from trinity.errors import BadRecord, TrinityError, UsageError
 from trinity.fleet import heartbeats, journal, names, operations, rotation, view
 from trinity.fleet.state import State
 from trinity.home import Home
-
-from tests.lib.fleet import history
 
 Record = dict[str, Any]
 LIB = Path(__file__).resolve().parents[3] / "lib"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from trinity.errors import TrinityError
 from trinity.setup import environment
 

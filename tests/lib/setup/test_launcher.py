@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from trinity.setup import launcher, plan
 from trinity.setup.plan import Advice, Write
 

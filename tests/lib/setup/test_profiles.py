@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from trinity import home as homes
 from trinity.errors import TrinityError
 from trinity.hooks import registry

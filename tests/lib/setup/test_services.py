@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 
 import pytest
+
 from trinity.errors import TrinityError
 from trinity.setup import daemon, plan, services, services_systemd
 from trinity.setup.plan import Advice, Remove, Run, Start, Step, Write

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from trinity.errors import Busy, TrinityError
 from trinity.setup import settings_file
 
