@@ -14,7 +14,7 @@ from trinity import config, home, program
 from trinity.credit import evaluation
 from trinity.errors import UsageError
 from trinity.fleet import operations
-from trinity.relay import accept, board
+from trinity.relay import accept, board, rounds
 from trinity.relay.link import Link
 
 
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _done(handoff_id: str, state: home.Home, settings: config.Config) -> int:
     link = Link(state, settings)
-    record = accept.find(link, link.refresh(), handoff_id)
+    record = rounds.find(link, link.refresh(), handoff_id)
     if record["state"] in ("queued", "parked"):
         operation = operations.withdraw(settings.pc, record["id"], record["epoch"], "a person says it is done")
     else:

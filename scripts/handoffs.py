@@ -18,7 +18,7 @@ from typing import Any
 from trinity import clock, config, home, program
 from trinity.errors import TrinityError, UsageError
 from trinity.fleet import operations
-from trinity.relay import accept, board
+from trinity.relay import accept, board, rounds
 from trinity.relay.link import OPEN_STATES, Link
 
 CHAIN = ("written", "pushed", "seen", "claimed", "started", "first_line")
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if not arguments.id:
         raise UsageError(f"'{arguments.action}' needs the ID of a handoff")
-    record = accept.find(link, snapshot, arguments.id)
+    record = rounds.find(link, snapshot, arguments.id)
     if arguments.action == "show":
         program.answer(arguments, record, program.clean(_shown(record, settings)))
         return 0
@@ -65,9 +65,8 @@ _PAST = {"requeue": "queued again", "bury": "buried, its record is kept"}
 
 
 def _line(record: dict[str, Any], pc: str) -> str:
-    state = record["outcome"] if record["state"] in ("done", "dead") else board.where(record, pc)
     way = f"{record['from_pc']} → {record['owner'] or record['to_pc']}"
-    return f"{record['id']}  {record['state']:8}  {way}  {board.what(record)}  ({state})"
+    return f"{record['id']}  {record['state']:8}  {way}  {board.what(record)}  ({board.where(record, pc)})"
 
 
 def _shown(record: dict[str, Any], settings: config.Config) -> str:

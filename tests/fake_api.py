@@ -94,9 +94,10 @@ class ScriptedApi:
         session: str | None = None,
         account: str | None = None,
         model: str | None = None,
+        lasts: float | None = None,
     ) -> Limit:
         """Refuse with the 429 of `claim` until the moment `until`, then serve; see `Limit` for the rest."""
-        limit = Limit(until, claim, after, session, account, model)
+        limit = Limit(until, claim, after, session, account, model, lasts)
         with self._lock:
             self._limits.append(limit)
         return limit

@@ -80,8 +80,8 @@ class Config:
     resume: Resume = field(default_factory=Resume)
 
     def document(self) -> dict[str, Any]:
-        """The file's content."""
-        return {"kind": "config", "version": 1, **asdict(self)}
+        """The file's content, as JSON has it: lists where the values are tuples."""
+        return {"kind": "config", "version": 1, **_lists(asdict(self))}
 
 
 def load(home: Home) -> Config:
@@ -100,6 +100,13 @@ def from_document(document: dict[str, Any]) -> Config:
     values["ladder"] = Ladder(**_tuples(values.get("ladder", {})))
     values["resume"] = Resume(**values.get("resume", {}))
     return Config(**_tuples(values))
+
+
+def _lists(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _lists(value) if isinstance(value, dict) else list(value) if isinstance(value, tuple) else value
+        for key, value in values.items()
+    }
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -88,7 +88,8 @@ class Limit:
     """No service until `until` (which may be moved at any time) for the requests it applies to.
 
     The first `after` main requests of each session are still served, so that a limit can fall in the middle of a turn.
-    `session`, `account` (the token or key) and `model` (a part of its name) narrow it; None applies to all.
+    `session`, `account` (the token or key) and `model` (a part of its name) narrow it; None applies to all. With `lasts`
+    it begins at the first refusal and ends so many seconds later: a slow machine then waits no less than a fast one.
     """
 
     until: float
@@ -97,6 +98,7 @@ class Limit:
     session: str | None = None
     account: str | None = None
     model: str | None = None
+    lasts: float | None = None
     served: dict[str, int] = field(default_factory=dict)
 
     def applies(self, session: str, account: str, model: str) -> bool:
@@ -112,12 +114,14 @@ class Limit:
         if served < self.after:
             self.served[session] = served + main
             return False
+        if self.lasts is not None:
+            self.until, self.lasts = time.time() + self.lasts, None
         return True
 
     def reply_headers(self) -> dict[str, str]:
         """What a served reply says beside this limit: nearly used up before it, a fresh window after it."""
         if time.time() < self.until:
-            return used_headers(0.9, 0.6, five_hour_resets_at=self.until)
+            return used_headers(0.9, 0.6, five_hour_resets_at=min(self.until, time.time() + 3600))
         return used_headers(0.01, 0.6)
 
 

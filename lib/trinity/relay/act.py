@@ -23,7 +23,7 @@ from trinity.credit import evaluation as evaluations
 from trinity.credit.evaluation import Evaluation
 from trinity.credit.limits import Limit
 from trinity.credit.picture import Session
-from trinity.errors import TrinityError
+from trinity.errors import Busy, TrinityError
 from trinity.home import Home
 from trinity.relay import pausing, save
 
@@ -116,7 +116,11 @@ def _handoff(home: Home, config: Config, step: Step, answer: Evaluation, dry_run
             incident=stop.incident if stop else "",
             dry_run=dry_run,
         )
+    except Busy as error:
+        return f"session {step.session.id} waits: {error.message}"
     except TrinityError as error:
+        # What cannot be handed over now cannot be a minute later: one alarm, not one a minute.
+        _acted(home, config, step, dry_run)
         program.log(home, "alarms", f"session {step.session.id} could not be handed over: {error.message}")
         return f"session {step.session.id} could not be handed over: {error.message}"
     _acted(home, config, step, dry_run)

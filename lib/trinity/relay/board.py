@@ -40,6 +40,8 @@ def _read(path: Path) -> Record | None:
 
 def where(record: Record, pc: str) -> str:
     """One handoff in a few words."""
+    if record["state"] in ("done", "dead"):
+        return str(record.get("outcome") or record["state"])
     if record["state"] == "parked":
         if record["parked_until"] is None:
             return "parked until a success or a person"
@@ -55,7 +57,7 @@ def what(record: Record) -> str:
     work = record.get("current_work") or {}
     session = (record.get("sessions") or [{}])[0]
     folder = Path(session.get("cwd") or "").name
-    text = work.get("task_id") or work.get("last_prompt") or record["reason"]
+    text = work.get("subject") or work.get("last_prompt") or work.get("task_id") or record["reason"]
     return f"{folder}: {text}"[:60] if folder else str(text)[:60]
 
 

@@ -22,7 +22,7 @@ from trinity.errors import TrinityError
 from trinity.fleet import operations
 from trinity.home import Home
 from trinity.relay.link import Link, Record
-from trinity.work import handoff
+from trinity.work import handoff, prompt
 
 # A wait whose end nobody knows: tried again by a person, by a success, or with the next limit that has a reset.
 NEVER = None
@@ -128,7 +128,7 @@ def _described(session: Session | None) -> tuple[list[dict[str, Any]], Mapping[s
     path = Path(session.transcript)
     tail = transcript_tail.tail_facts(path)
     config_dir = config_dir_of(path)
-    found = sessions.work_of(config_dir, path, session.id)
+    found = sessions.work_of(config_dir, path, session.id, ignore=prompt.is_ours)
     described = {
         "session_id": session.id,
         "cwd": session.cwd or tail.cwd or "",

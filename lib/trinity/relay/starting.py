@@ -69,7 +69,7 @@ def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> 
         config_dir=session.get("config_dir"),
         model=session.get("model"),
         name=f"trinity-{record['id']}-e{record['epoch']}",
-        run_file=home.runs / f"{record['id']}.e{record['epoch']}{'.new' if fresh else ''}",
+        run_file=home.runs / f"{record['id']}-e{record['epoch']}{'-new' if fresh else ''}",
     )
     started = launch.run(begin, entry["mode"])
     program.log(home, "handoff", f"{record['id']} epoch {record['epoch']} started {started.where}")

@@ -33,6 +33,7 @@ def write_round(home: Home, next_at: float | None, fleet_url: str | None, profil
     document = {"next_at": next_at, "fleet_url": fleet_url, "profiles": list(profiles), "poll_seconds": poll}
     temporary = home.root / f"{_ROUND_FILE}.{os.getpid()}"
     temporary.write_text(json.dumps(document), encoding="utf-8", newline="\n")
+    temporary.chmod(0o600)
     os.replace(temporary, home.root / _ROUND_FILE)
 
 
@@ -125,7 +126,7 @@ class Watch:
         seen: tuple[object, ...] | None = None
         tip: str | None = None
         evaluated = polled = 0.0
-        while not self.stopping:
+        while not self.stopping and self.home.root.is_dir():
             wanted = _Round(self.home)
             now = clock.now()
             due = wanted.next_at is not None and now >= wanted.next_at

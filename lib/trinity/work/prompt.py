@@ -27,6 +27,11 @@ _NEW_SESSION = (
 )
 
 
+def is_ours(text: str) -> bool:
+    """Did Trinity write this prompt? Then it says nothing about what a person wanted."""
+    return text.startswith((CONTINUE, _NEW_SESSION))
+
+
 def resume(record: Mapping[str, Any]) -> str:
     """The prompt for `--resume`, where the conversation itself holds the work."""
     return f"{CONTINUE}\n\n{_DATA}\n\n{_block(record)}\n"

@@ -1,0 +1,173 @@
+"""Handoffs that this PC holds: claimed, started once per epoch, seen through to their end.
+
+The journal is written before anything is started, so a PC that is killed anywhere finds out what it had started: nothing
+(the same epoch goes on), something that runs (it is looked at), or something nobody knows about (a new epoch is taken).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trinity import clock, program
+from trinity.credit import transcript_tail
+from trinity.errors import TrinityError
+from trinity.fleet import journal, operations
+from trinity.relay import rounds, starting
+from trinity.relay.link import Record
+from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
+
+_FIRST_LINE_SECONDS = 25.0
+
+
+def claim(made: Round, record: Record, mode: str, by_hand: bool) -> tuple[Record, str]:
+    """Claim and start; returns the handoff and what became of it. Raises TrinityError when it cannot be claimed."""
+    pc = made.config.pc
+    operation = operations.claim(pc, record["id"], anyone=by_hand, seen=clock.iso(made.now, milliseconds=True))
+    done = made.link.submit(operation)
+    if done.refused or not done.visible:
+        raise TrinityError(f"cannot accept '{record['id']}': {done.refused or 'the fleet remote does not answer'}")
+    claimed = rounds.find(made.link, made.link.state.last(), record["id"])
+    if claimed["state"] == "dead":
+        program.log(made.home, "alarms", f"handoff {record['id']} {claimed['outcome']}")
+        return claimed, str(claimed["outcome"])
+    made.note(claimed, f"accepted, epoch {claimed['epoch']}")
+    made.link.beat("handoff_accepted", from_pc=record["from_pc"], tasks_received=len(record["task_queue"]) or None)
+    return claimed, _begin(made, claimed, mode)
+
+
+def _begin(made: Round, record: Record, mode: str) -> str:
+    """Start the claimed work of this epoch, once, and wait a little for its first answer."""
+    if not journal.start_once(made.home, record["id"], record["epoch"]):
+        return _release(made, record, "this epoch was started before")
+    went_on = starting.continued(record)
+    if went_on:
+        return _done(made, record, went_on)
+    entry = starting.prepare(record, mode)
+    if mode == "tmux" or mode == "terminal":
+        starting.end_clients(starting.live_elsewhere(record))
+    journal.note(made.home, record["id"], record["epoch"], **entry)
+    return _start(made, record, entry)
+
+
+def _start(made: Round, record: Record, entry: dict[str, Any]) -> str:
+    try:
+        entry = starting.start(made.home, made.config, record, entry)
+    except TrinityError as error:
+        return _release(made, record, error.message)
+    journal.note(made.home, record["id"], record["epoch"], **entry)
+    if entry["mode"] not in AUTOMATIC:
+        return _done(made, record, "handed to a person: " + entry["where"])
+    made.running += entry["mode"] == "headless"
+    return _judge(made, record, entry, starting.wait(entry, _FIRST_LINE_SECONDS))
+
+
+def held(made: Round, record: Record, mode: str) -> None:
+    """One step for a handoff that this PC has claimed; `mode` for one that was not started yet."""
+    entry = starting.journal_entry(made.home, record)
+    if entry is None:
+        # Claimed, and killed before the journal: this epoch was not started.
+        _begin(made, record, mode if mode in AUTOMATIC else "headless")
+        return
+    if "mode" not in entry or "started_at" not in entry:
+        _half_started(made, record, entry)
+        return
+    made.running += entry["mode"] == "headless" and starting.lives(entry)
+    _judge(made, record, entry, starting.seen(entry))
+
+
+def _half_started(made: Round, record: Record, entry: dict[str, Any]) -> None:
+    """Killed between the journal and the note of the process: the client may run or not."""
+    session_id = entry.get("session_id")
+    found = _process_of(session_id) if session_id else None
+    if found is not None:
+        entry = {**entry, "pid": found[0], "born": found[1], "started_at": clock.iso(found[1], milliseconds=True)}
+        entry["where"] = f"process {found[0]}"
+        journal.note(made.home, record["id"], record["epoch"], **entry)
+        _judge(made, record, entry, starting.seen(entry))
+    elif session_id and starting.seen(entry).state == "answered":
+        _judge(made, record, {**entry, "pid": 0, "started_at": entry.get("made_at")}, starting.seen(entry))
+    else:
+        _release(made, record, "the start was interrupted")
+
+
+def _process_of(session_id: str) -> tuple[int, float] | None:
+    import psutil
+
+    for process in psutil.process_iter(["pid", "cmdline", "create_time"]):
+        arguments = process.info["cmdline"] or []
+        if session_id in arguments and {"--resume", "--session-id"} & set(arguments):
+            return process.info["pid"], process.info["create_time"]
+    return None
+
+
+def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.Seen) -> str:
+    """One step for a started handoff, by what its conversation shows."""
+    lives = starting.lives(entry)
+    where = str(entry.get("where", ""))
+    if found.state == "answered":
+        if record["state"] == "claimed":
+            chain = {"started": entry["started_at"], "first_line": clock.iso(found.first_line, milliseconds=True)}
+            made.link.submit(operations.running(made.config.pc, record["id"], record["epoch"], chain))
+            record = {**record, "state": "running", "chain": {**record["chain"], **chain}}
+            made.note(record, f"runs {where}")
+        if lives:
+            _look_again(made, entry)
+            made.waiting.append((record, f"runs {where}"))
+            return f"runs {where}"
+        tail = _tail(entry)
+        if tail is not None and tail.stopped and tail.verdict and tail.verdict.kind in ("hard", "transient"):
+            # Stopped again after some work: the evaluation parks this handoff again.
+            made.waiting.append((record, "stopped again"))
+            made.due(made.now + made.config.interval_seconds)
+            return "stopped again"
+        return _done(made, record, "the resumed session has ended")
+    if found.state == "limit" and found.verdict is not None:
+        return _limited(made, record, found)
+    if lives:
+        _look_again(made, entry)
+        made.waiting.append((record, f"started, no answer yet, {where}"))
+        return f"started, no answer yet, {where}"
+    if not entry.get("new"):
+        # The client did not take the conversation, or an error no reset cures: from the text, in a new session.
+        made.note(record, f"the client refused the conversation: {found.text or 'it ended without a word'}")
+        fresh = starting.new_conversation(entry["mode"])
+        journal.note(made.home, record["id"], record["epoch"], **fresh)
+        return _start(made, record, fresh)
+    return _release(made, record, f"the new session ended without an answer: {found.text or 'no word'}")
+
+
+def _look_again(made: Round, entry: dict[str, Any]) -> None:
+    young = made.now - clock.parse(entry["started_at"]) < YOUNG_SECONDS
+    made.due(made.now + (SOON_SECONDS if young else LATER_SECONDS))
+
+
+def _tail(entry: dict[str, Any]) -> transcript_tail.Tail | None:
+    path = starting.transcript_of(entry)
+    return transcript_tail.tail_facts(path) if path is not None else None
+
+
+def _limited(made: Round, record: Record, found: starting.Seen) -> str:
+    limit = found.verdict.limit if found.verdict else None
+    until = clock.iso(limit.resets_at) if limit and limit.resets_at else None
+    news: dict[str, Any] = {}
+    if limit is not None:
+        news["limit"] = {k: v for k, v in limit.document().items() if k not in ("kind", "version")}
+    operation = operations.repark(made.config.pc, record["id"], record["epoch"], until, "still at the limit", news)
+    made.link.submit(operation)
+    text = f"still at the limit, parked until {until or 'a success'}"
+    made.note(record, text)
+    made.due(limit.resets_at if limit else None)
+    return text
+
+
+def _done(made: Round, record: Record, outcome: str) -> str:
+    made.link.submit(operations.done(made.config.pc, record["id"], record["epoch"], outcome))
+    made.note(record, f"done: {outcome}")
+    return outcome
+
+
+def _release(made: Round, record: Record, reason: str) -> str:
+    made.link.submit(operations.release(made.config.pc, record["id"], record["epoch"], reason=reason))
+    made.note(record, f"released: {reason}")
+    made.due(made.now + SOON_SECONDS)
+    return f"not started: {reason}"

@@ -1,0 +1,129 @@
+"""Handoffs that wait: parked ones follow their reset and are woken once, queued ones are claimed when it is their turn.
+
+A client that said it would continue by itself gets its chance first; if it is gone, its place is taken. What a person
+started is started again without one only where the configuration says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trinity import clock, program
+from trinity.config import Config
+from trinity.credit import transcript_tail
+from trinity.credit.limits import Limit
+from trinity.fleet import operations
+from trinity.relay import holding, starting
+from trinity.relay.link import Record
+from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, Round
+
+_NIGHT_SECONDS = 12 * 3600.0
+_MOVED_SECONDS = 2.0
+
+
+def parked(made: Round, record: Record) -> Record:
+    """Follow the reset, and wake the handoff once it is due; returns it as it is then."""
+    until = clock.parse(record["parked_until"]) if record["parked_until"] else None
+    limit = Limit.from_document(record["limit"]) if record.get("limit") else None
+    until, ended = _followed(made, limit, until)
+    until_text = clock.iso(until) if until is not None else None
+    if ended:
+        until_text = clock.iso(made.now)
+    if until_text and (record["parked_until"] is None or _differs(until_text, record["parked_until"])):
+        if made.link.submit(operations.park(made.config.pc, record["id"], until_text)).refused:
+            return record
+        made.note(record, f"the limit is over: {until_text}" if ended else f"the reset moved to {until_text}")
+        record = {**record, "parked_until": until_text}
+    if until is None and not ended:
+        made.waiting.append((record, f"waits for a success or: accept_handoff.py {record['id']}"))
+        return record
+    start_at = made.now if ended else _start_at(made, record, until or made.now)
+    if made.now < start_at:
+        made.due(start_at)
+        made.waiting.append((record, f"parked until {clock.local(start_at)}"))
+        return record
+    if made.paused:
+        made.waiting.append((record, "due, but acting is paused: pause.py off"))
+        return record
+    if made.link.submit(operations.wake(made.config.pc, record["id"])).refused:
+        return record
+    made.note(record, "woken")
+    return {**record, "state": "queued", "parked_until": None}
+
+
+def _followed(made: Round, limit: Limit | None, until: float | None) -> tuple[float | None, bool]:
+    """The reset as it is known now, and whether the limit has ended early."""
+    if limit is None:
+        return until, False
+    same = [
+        known
+        for known in made.evaluation.limits
+        if (known.type, known.scope, known.model) == (limit.type, limit.scope, limit.model)
+    ]
+    if same:
+        newest = max(same, key=lambda known: known.seen_at)
+        return newest.resets_at if newest.resets_at is not None else until, False
+    # The evaluation drops a limit when its reset passes, or when the session or the provider has shown that it is over.
+    return until, until is None or made.now < until
+
+
+def _differs(one: str, other: str) -> bool:
+    return abs(clock.parse(one) - clock.parse(other)) > _MOVED_SECONDS
+
+
+def _start_at(made: Round, record: Record, until: float) -> float:
+    """When to start: at once after the reset, or after the client that waits by itself has had its chance."""
+    resume = made.config.resume
+    if _waits_by_itself(record):
+        return until + resume.own_wait_seconds
+    return until + resume.after_reset_seconds
+
+
+def _waits_by_itself(record: Record) -> bool:
+    return bool(starting.live_elsewhere(record)) and _armed(record)
+
+
+def _armed(record: Record) -> bool:
+    """Had the client said that it continues by itself?"""
+    session = (record.get("sessions") or [{}])[0]
+    path = Path(session.get("transcript_path") or "")
+    return path.is_file() and transcript_tail.tail_facts(path).waiting
+
+
+def mode(config: Config, record: Record) -> str:
+    """How this handoff is to be started here."""
+    session = (record.get("sessions") or [{}])[0]
+    if not session.get("interactive"):
+        return config.resume.unattended
+    if config.resume.interactive == "offer" and _armed(record) and not starting.live_elsewhere(record):
+        # Its client had promised to go on by itself and is gone: we take its place.
+        return config.resume.unattended
+    return config.resume.interactive
+
+
+def queued(made: Round, record: Record) -> None:
+    """Claim it, or say why it waits."""
+    how = mode(made.config, record)
+    by_hand = f"accept_handoff.py {record['id']}"
+    if made.paused:
+        made.waiting.append((record, "waits, acting is paused: pause.py off"))
+    elif how not in AUTOMATIC:
+        made.waiting.append((record, f"ready: {by_hand}"))
+    elif _resumes(made, record) >= made.config.resume.max_resumes:
+        program.log(made.home, "alarms", f"handoff {record['id']} was resumed {made.config.resume.max_resumes} times")
+        made.waiting.append((record, f"resumed {made.config.resume.max_resumes} times already; ready: {by_hand}"))
+    elif how == "headless" and made.running >= made.config.resume.at_once:
+        made.waiting.append((record, "next, when the running one has ended"))
+        made.due(made.now + LATER_SECONDS)
+    else:
+        holding.claim(made, record, how, by_hand=False)
+
+
+def _resumes(made: Round, record: Record) -> int:
+    """How often this conversation was started here within the last night."""
+    since = made.now - _NIGHT_SECONDS
+    count = 0
+    for path in made.home.journal.glob(f"{record['id']}.e*"):
+        if path.stat().st_mtime > since:
+            count += 1
+    return count
