@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from trinity import files, git
+from trinity.errors import BadRecord
 from trinity.home import Home
 
 # git itself gives a ref's lock up after core.filesRefLockTimeout (2000 ms); a live transaction takes milliseconds.
@@ -38,36 +39,58 @@ def make(home: Home) -> Path:
 def sweep(home: Home) -> list[Path]:
     """Remove ref locks in the embedded remote that provably nobody holds; returns them.
 
-    To be called by the holder of the state clone's lock, so no push of this PC is under way, nor another sweep. A lock
-    is stale when besides it is older than any transaction lasts and no process has the repository as its folder:
-    `receive-pack` works inside the repository from its first step to its last, also while it is stopped.
+    To be called by the holder of the state clone's lock, so that no other sweep is under way. `receive-pack` works with
+    the repository as its folder from its first step to its last: who holds a lock is among the processes that were
+    inside when the lock was first seen. When all of those are gone and it is still the same lock, nobody holds it.
+    Those that came later only wait for it. The age is for a holder on another machine, whose processes are not seen.
     """
+    memory = home.locks / "remote_locks.json"
     waiting = [*home.remote.glob("*.lock"), *(home.remote / "refs").rglob("*.lock")]
-    now = time.time()
-    stale = [path for path in waiting if _age(path, now) > _STALE_AFTER]
-    if not stale or _in_use(home.remote):
+    if not waiting:
         return []
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return stale
+    locks = {path: mark for path in waiting if (mark := _mark(path))}
+    inside = _inside(home.remote)
+    known = _remembered(memory)
+    suspects = {}
+    removed = []
+    for path, mark in locks.items():
+        suspects[mark] = [pid for pid in known.get(mark, inside) if pid in inside]
+        old = abs(time.time() - path.stat().st_mtime) > _STALE_AFTER if path.exists() else False
+        # Looked at again: only what is still the same lock was held by one of the suspects.
+        if old and not suspects[mark] and _mark(path) == mark:
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    files.write_json(memory, suspects)
+    return removed
 
 
-def _age(path: Path, now: float) -> float:
+def _mark(path: Path) -> str:
+    """What tells one lock from another at the same path; empty when there is none."""
     try:
-        # A lock from the future was written before the clock was set back.
-        return abs(now - path.stat().st_mtime)
+        found = path.stat()
     except FileNotFoundError:
-        return 0.0
+        return ""
+    return f"{path.name} {found.st_ino} {found.st_mtime_ns}"
 
 
-def _in_use(folder: Path) -> bool:
+def _remembered(memory: Path) -> dict[str, list[int]]:
+    try:
+        known = files.read_or(memory, dict)
+    except BadRecord:
+        return {}  # the suspects of now are more, not fewer
+    return known if isinstance(known, dict) else {}
+
+
+def _inside(folder: Path) -> list[int]:
     import psutil
 
-    inside = os.path.realpath(folder)
+    top = os.path.realpath(folder)
+    found = []
     for process in psutil.process_iter():
         try:
-            if os.path.realpath(process.cwd()).startswith(inside):
-                return True
+            at = os.path.realpath(process.cwd())
         except (psutil.Error, OSError):
             continue  # ended, or of another user, who cannot enter this folder (0700)
-    return False
+        if at == top or at.startswith(top + os.sep):
+            found.append(process.pid)
+    return found

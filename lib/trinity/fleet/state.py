@@ -170,6 +170,8 @@ class State:
         _check(edits)
         message = f"{_one_line(subject)[:_SUBJECT]}\n\nOperation: {operation}\nPC: {self.pc}\n"
         new = self.clone.commit(NEXT, snapshot.oid, message, dict(edits))
+        if Path(self.clone.url) == self.home.remote:
+            embedded.sweep(self.home)
         try:
             self.clone.push(new, STATE_REF, snapshot.oid)
         except GitError as error:
@@ -187,8 +189,6 @@ class State:
         check_access(self.clone.url, error)
         if _REFUSED.search(error.stderr):
             raise Rejected(f"the fleet remote '{self.clone.url}' refused the change: {_said(error)}")
-        if Path(self.clone.url) == self.home.remote:
-            embedded.sweep(self.home)
         return _said(error)
 
     def _fetch(self) -> str | None:

@@ -353,15 +353,32 @@ def test_a_ref_lock_left_in_the_own_remote_is_removed_when_nobody_can_hold_it(ho
     assert not lock.exists()
 
 
-def test_a_ref_lock_is_left_while_a_process_works_in_the_repository(home: Home) -> None:
+def test_a_ref_lock_is_left_while_who_may_hold_it_lives_and_not_for_those_who_wait(home: Home) -> None:
+    def process() -> subprocess.Popen[bytes]:
+        started = subprocess.Popen(
+            [sys.executable, "-c", "print('in', flush=True); input()"],
+            cwd=home.remote,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert started.stdout is not None
+        started.stdout.readline()
+        return started
+
     lock = embedded.make(home) / "refs" / "heads" / "trinity-state.lock"
     lock.write_bytes(b"")
+    assert embedded.sweep(home) == [], "too young"
     os.utime(lock, (time.time() - 60, time.time() - 60))
-    worker = subprocess.Popen([sys.executable, "-c", "input()"], cwd=home.remote, stdin=subprocess.PIPE)
-    try:
-        assert embedded.sweep(home) == []
-    finally:
-        worker.communicate(b"\n")
+    holder = process()
+    assert embedded.sweep(home) == []
+    waiting = process()
+    assert embedded.sweep(home) == []
+    holder.communicate(b"\n")
+    assert embedded.sweep(home) == [lock]
+    lock.write_bytes(b"")
+    os.utime(lock, (time.time() - 60, time.time() - 60))
+    assert embedded.sweep(home) == [], "a new lock may be that of the second process"
+    waiting.communicate(b"\n")
     assert embedded.sweep(home) == [lock]
 
 
