@@ -42,12 +42,6 @@ class Evaluation:
     stopped: list[Session]
     document: dict[str, Any]
 
-    @property
-    def earliest_reset(self) -> float | None:
-        """When the account is usable again; None when it is now, or when nobody can say."""
-        until = [limit.resets_at for limit in self.limits if limit.scope == "account"]
-        return max((t for t in until if t is not None), default=None) if None not in until else None
-
 
 @contextmanager
 def opened(home: Home, config: Config, now: float | None = None) -> Iterator[Picture]:
@@ -78,7 +72,7 @@ def judge(config: Config, held: Picture, now: float) -> Evaluation:
     found = status.signals(
         now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, held.allowances
     )
-    if not any(limit.scope == "account" for limit in held.limits):
+    if not any(limit.scope == "account" and limit.type != "auth" for limit in held.limits):
         short = _short_limit(found, counts, ladder.transient_reset_seconds)
         if short is not None and short.in_force(now):
             held.limits.append(short)
@@ -90,9 +84,16 @@ def judge(config: Config, held: Picture, now: float) -> Evaluation:
                 now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, held.allowances
             )
     level = status.worst([signal.status for signal in found])
-    stopped = [session for session in held.sessions.values() if session.stop is not None]
+    stopped = [
+        session for session in held.sessions.values() if _stands_still(session, now - ladder.window_minutes * 60)
+    ]
     document = _document(config, held, now, counts, level, found)
     return Evaluation(now, level, found, counts, list(held.limits), stopped, document)
+
+
+def _stands_still(session: Session, since: float) -> bool:
+    """A limit holds its session for as long as it likes; an overload of hours ago is no news about now."""
+    return session.stop is not None and (session.stop.kind in ("hard", "auth") or session.stop.time >= since)
 
 
 def _expire(held: Picture, now: float) -> None:
@@ -114,8 +115,8 @@ def _short_limit(found: list[Signal], counts: Counts, seconds: float) -> Limit |
 
 
 def _fold(home: Home, config: Config, held: Picture, now: float) -> None:
-    folder = Folder(held, config.ladder)
-    reading = Reading(held.position)
+    folder = Folder(held, config.ladder, now)
+    reading = Reading(held.position, since=held.swept_at)
     for event in event_log.read(home, reading):
         folder.event(event)
     held.position = reading.position
@@ -130,8 +131,9 @@ def _fold(home: Home, config: Config, held: Picture, now: float) -> None:
         held.cursors[str(path)] = cursor
         start = now - config.ladder.window_minutes * 60
         for fact in facts:
-            # Of a conversation met for the first time only the window matters: the rest is history, not news.
-            if not first or fact.time >= start or isinstance(fact, transcripts.ApiError):
+            # Of a conversation met for the first time only the window matters, but an old error without a reset must not
+            # outlive the answer that came after it.
+            if not first or fact.time >= start or isinstance(fact, transcripts.ApiError | transcripts.ApiCall):
                 folder.fact(str(path), fact)
     held.swept_at = now
 
@@ -143,8 +145,9 @@ def _changed(config: Config, held: Picture, since: float) -> list[Path]:
             found[str(path)] = path
     for session in held.sessions.values():
         # A profile nobody configured: the hook still named the transcript.
-        if session.transcript and session.seen_at >= since and session.transcript not in found:
-            found[session.transcript] = Path(session.transcript)
+        path = Path(session.transcript or "")
+        if session.transcript and session.seen_at >= since and session.transcript not in found and path.is_file():
+            found[session.transcript] = path
     return list(found.values())
 
 
@@ -173,5 +176,6 @@ def _document(
             for name, allowance in held.allowances.items()
             if (used := allowance.used(now)) is not None
         },
+        "damaged_lines": held.damaged,
         "recent_errors": [{"type": kind, "timestamp": clock.iso(t)} for kind, t in held.errors],
     }

@@ -1,40 +1,48 @@
 """Folding what happened into the picture: events of the log and facts of the transcripts, each exactly once.
 
-One failure is one incident, whichever of StopFailure, the transcript's error line and a caller's record saw it: key
-(session, prompt, kind). A subagent's failure joins its parent's; alone it is evidence of a limit, but no session stopped. A
-session is stopped by an error of its main thread, and no longer once anything later happened in it.
+One failure is one incident, whichever of StopFailure, the transcript's error line and a caller's record saw it
+(`incidents`). A subagent's failure is evidence of a limit, but stops no session. A session is stopped by an error of its
+main thread, and no longer once anything later happened in it. What others wrote is taken with care: a line that makes no
+sense is counted as damaged, never an error.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from trinity.config import Ladder
-from trinity.credit import event_log, limits, transcripts
-from trinity.credit.limits import Limit, Verdict
-from trinity.credit.picture import Incident, Picture, Session, Stop
+from trinity.credit import event_log, incidents, transcripts
+from trinity.credit.incidents import Incident, Sighting
+from trinity.credit.limits import Limit
+from trinity.credit.picture import Picture, Session, Stop
 from trinity.credit.status import Allowance
 
-# Which source is believed about a limit: the server's own numbers first.
-_RANK = {"stream": 4, "transcript": 3, "hook": 2, "program": 1}
 _LATER = 1.0
 _PROGRESS = {"UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "Stop"}
 _WINDOWS = ("five_hour", "seven_day")
-# An error line and its StopFailure are written within moments; their prompt ids may differ or lack.
+# A limit was seen by its session's incident, give or take the clocks' rounding and the sources' order.
 _SAME_MOMENT = 20.0
+# The client rounds a reset to the minute; two that differ by no more are the same.
+_SAME_RESET = 90.0
+# A time further ahead than this was written while the clock was wrong.
+_AHEAD = 300.0
 
 
 class Folder:
-    """Folds into `picture` by the numbers of `ladder`."""
+    """Folds into `picture` by the numbers of `ladder`; `now` is the time of the evaluation."""
 
-    def __init__(self, picture: Picture, ladder: Ladder) -> None:
+    def __init__(self, picture: Picture, ladder: Ladder, now: float) -> None:
         self.picture = picture
         self.ladder = ladder
+        self.latest = now + _AHEAD
 
     def event(self, event: dict[str, Any]) -> None:
-        """One line of the event log; what has no time or an unknown kind is skipped."""
+        """One line of the event log; what has no time is counted as damaged, an unknown kind is skipped."""
         t = event_log.moment_of(event)
-        if t is None:
+        if t is None or not 0 < t <= self.latest:
             self.picture.damaged += 1
             return
         kind = event.get("event")
@@ -44,10 +52,12 @@ class Folder:
             for name in _WINDOWS:
                 self._allowance(name, event.get(name), t)
         elif kind in ("success", "slow", "error", "rate_limit"):
-            self._program(kind, event, t)
+            self._recorded(str(kind), event, t)
 
     def fact(self, path: str, fact: transcripts.Fact) -> None:
         """One fact of the transcript at `path`."""
+        if not 0 < fact.time <= self.latest:
+            return
         if isinstance(fact, transcripts.ApiCall):
             self._call(path, fact)
         elif isinstance(fact, transcripts.ApiError):
@@ -63,6 +73,7 @@ class Folder:
     def _hook(self, event: dict[str, Any], t: float) -> None:
         session_id = event.get("session_id")
         if not isinstance(session_id, str):
+            self.picture.damaged += 1
             return
         session = self._seen(session_id, t)
         name = event.get("name")
@@ -76,8 +87,8 @@ class Folder:
             ):
                 if isinstance(value, str):
                     setattr(session, key, value)
-            if isinstance(event.get("pid"), int):
-                session.pid = event["pid"]
+            pid = _number(event.get("pid"), 2**31)
+            session.pid = int(pid) if pid else session.pid
         if name == "SessionEnd":
             session.ended_at = t
         elif name == "SessionStart":
@@ -86,49 +97,48 @@ class Folder:
         elif name in _PROGRESS and main:
             self._progress(session, t)
         elif name == "StopFailure":
-            verdict = limits.classify(
-                event.get("error"),
-                event.get("text"),
-                None,
-                t,
-                source="hook",
-                transient_seconds=self.ladder.transient_reset_seconds,
-            )
-            self._failure(session, event.get("prompt_id"), t, verdict, event.get("error"), event.get("text"), main)
+            self._failure(incidents.of_event(event, transient_seconds=self.ladder.transient_reset_seconds))
 
-    def _program(self, kind: str, event: dict[str, Any], t: float) -> None:
+    def _recorded(self, kind: str, event: dict[str, Any], t: float) -> None:
+        """What a caller of the API recorded, or a headless run's stream told."""
         window = self.picture.window
-        seconds = event.get("seconds")
-        slow = isinstance(seconds, int | float) and seconds > self.ladder.slow_seconds
+        seconds = _number(event.get("seconds"), 1e6)
+        slow = seconds is not None and seconds > self.ladder.slow_seconds
         if kind == "success":
             window.add_call(t, seconds, slow)
-            self._ended_by_success(t, None, None)
-        elif kind == "slow" and isinstance(seconds, int | float):
-            window.add_time(t, float(seconds), slow)
+            self._answered(t, None, None)
+        elif kind == "slow":
+            if seconds is None:
+                self.picture.damaged += 1
+                return
+            window.add_time(t, seconds, slow)
+        elif isinstance(event.get("session_id"), str) and event["session_id"]:
+            self._failure(incidents.of_event(event, transient_seconds=self.ladder.transient_reset_seconds))
         else:
-            window.add_error(t, rate_limit=kind == "rate_limit")
-            self.picture.errors.append((str(event.get("error") or kind), t))
-        if isinstance(seconds, int | float):
+            window.add_error(t, rate_limit=kind == "rate_limit" or event.get("status") == 429)
+            self.picture.errors.append((str(event.get("error") or kind)[:200], t))
+        if seconds is not None:
             window.recorded.add(t, slow)
 
     def _allowance(self, name: str, value: Any, t: float) -> None:
-        if not isinstance(value, dict) or not isinstance(value.get("used_percentage"), int | float):
+        used = _number(value.get("used_percentage"), 1000) if isinstance(value, dict) else None
+        if used is None:
             return
-        used = float(value["used_percentage"])
-        resets_at = value.get("resets_at")
-        resets_at = float(resets_at) if isinstance(resets_at, int | float) else None
+        resets_at = _number(value.get("resets_at"), t + 40 * 86400.0)
         self.picture.allowances.setdefault(name, Allowance()).add(t, used, resets_at)
         for limit in list(self.picture.limits):
-            if limit.type != name or t <= limit.seen_at or resets_at is None or limit.resets_at is None:
+            if limit.type != name or limit.scope != "account" or t <= limit.seen_at:
                 continue
-            if abs(resets_at - limit.resets_at) <= 90:
+            if resets_at is None or resets_at <= t:
                 continue
-            # The provider names another reset than the limit did: the reset was moved, or a new window has begun.
-            self.picture.limits.remove(limit)
+            if limit.resets_at is not None and abs(resets_at - limit.resets_at) <= _SAME_RESET:
+                continue
+            # The provider names another reset than the limit did: it was moved, or a new window has begun.
             if used >= self.ladder.window_used[-1]:
-                self.picture.limits.append(
-                    Limit(limit.type, limit.scope, limit.model, resets_at, "status_line", t, limit.confidence)
-                )
+                moved = Limit(name, "account", None, resets_at, "status_line", t, limit.confidence)
+                self.picture.limits[self.picture.limits.index(limit)] = moved
+            elif limit.resets_at is not None:
+                self._end(limit, t)
 
     # facts
 
@@ -137,26 +147,17 @@ class Folder:
         self.picture.window.add_call(call.time, call.latency_seconds, slow)
         if call.latency_seconds is not None:
             self.picture.window.transcripts.add(call.time, slow)
-        session = next((s for s in self.picture.sessions.values() if s.transcript == path), None)
-        self._ended_by_success(call.time - (call.latency_seconds or 0.0), call.model, session)
+        # The client names a transcript after its session; a subagent's answers are nobody's here.
+        session = self.picture.sessions.get(Path(path).stem)
+        self._answered(call.time - (call.latency_seconds or 0.0), call.model, session)
 
     def _error_line(self, path: str, fact: transcripts.ApiError) -> None:
-        if not fact.session_id or not fact.time:
+        if not fact.session_id:
             return
         session = self._seen(fact.session_id, fact.time)
-        main = not fact.sidechain
-        if main:
+        if not fact.sidechain:
             session.transcript = path
-        verdict = limits.classify(
-            fact.error,
-            fact.text,
-            fact.line,
-            fact.time,
-            source="transcript",
-            transient_seconds=self.ladder.transient_reset_seconds,
-        )
-        error = "rate_limit" if fact.status == 429 else fact.error
-        self._failure(session, fact.turn, fact.time, verdict, error, fact.text, main)
+        self._failure(incidents.of_error_line(fact, transient_seconds=self.ladder.transient_reset_seconds))
 
     # what they have in common
 
@@ -171,66 +172,102 @@ class Folder:
             session.stop = None
             session.own_wait = None
 
-    def _failure(
-        self, session: Session, turn: Any, t: float, verdict: Verdict, error: Any, text: Any, main: bool
-    ) -> None:
-        key = self._key(session.id, turn if isinstance(turn, str) else "", t, verdict.kind)
-        rank = _RANK.get(verdict.limit.source if verdict.limit else "hook", 1)
-        incident = self.picture.incidents.get(key)
-        if incident is None:
-            incident = self.picture.incidents[key] = Incident(t, verdict.kind, 0)
-        if not incident.counted and verdict.kind in ("hard", "transient", "other"):
-            incident.counted = True
-            self.picture.window.add_error(t, rate_limit=error == "rate_limit")
-        if not incident.best:
-            self.picture.errors.append((verdict.limit.type if verdict.limit else verdict.kind, t))
-        if rank > incident.best:
-            incident.best = rank
-            if verdict.limit is not None and verdict.kind in ("hard", "auth"):
-                self._limit(verdict.limit, key)
-        if main and t >= session.progress_at and (session.stop is None or session.stop.incident != key):
-            session.stop = Stop(t, key, verdict.kind, str(text or "")[:600])
-        stop = session.stop
-        if stop is not None and stop.incident == key and verdict.limit is not None and rank >= incident.best:
-            stop.limit = verdict.limit.document()
+    def _failure(self, sighting: Sighting | None) -> None:
+        if sighting is None:
+            return  # a stream that only informs
+        incident = incidents.of(self.picture.incidents.setdefault(sighting.session_id, []), sighting)
+        before = incident.limit if incident.kind in ("hard", "auth") else None
+        incident.add(sighting)
+        self._count(incident, sighting)
+        limit = incident.limit if incident.kind in ("hard", "auth") else None
+        if limit != before:
+            # A better source has spoken: what the worse one said is withdrawn.
+            self.picture.limits = [known for known in self.picture.limits if before is None or not _is(known, before)]
+            if limit is not None:
+                self._limit(limit, sighting.session_id)
+        self._stopped(self._seen(sighting.session_id, sighting.time), incident, sighting)
 
-    def _key(self, session_id: str, turn: str, t: float, kind: str) -> str:
-        key = f"{session_id}|{turn}|{kind}"
-        if key in self.picture.incidents:
-            return key
-        for known, incident in self.picture.incidents.items():
-            owner, _, rest = known.partition("|")
-            if owner == session_id and rest.endswith(f"|{kind}") and abs(incident.time - t) < _SAME_MOMENT:
-                known_turn = rest.rpartition("|")[0]
-                if not turn or not known_turn:
-                    return known
-        return key
+    def _count(self, incident: Incident, sighting: Sighting) -> None:
+        limit = incident.limit
+        if len(incident.seen) == 1:
+            self.picture.errors.append((limit.type if limit else sighting.error or incident.kind, sighting.time))
+        if incident.counted or incident.kind not in ("hard", "transient", "other"):
+            return
+        incident.counted = True
+        if limit is None or limit.scope == "account":
+            # A model's own limit says nothing about how near the account is to one.
+            self.picture.window.add_error(sighting.time, rate_limit=sighting.error == "rate_limit")
 
-    def _limit(self, limit: Limit, incident: str) -> None:
-        same = [
-            known
-            for known in self.picture.limits
-            if (known.type, known.scope, known.model) == (limit.type, limit.scope, limit.model)
-        ]
-        if any(known.seen_at > limit.seen_at + _SAME_MOMENT for known in same):
-            return  # older news of a limit that was seen again since
+    def _stopped(self, session: Session, incident: Incident, sighting: Sighting) -> None:
+        stop, t = session.stop, sighting.time
+        if stop is None or (stop.incident != incident.id and t > stop.time):
+            if not sighting.stops or t < session.progress_at:
+                return
+            stop = session.stop = Stop(t, incident.id, incident.kind, sighting.text[:600])
+        if stop.incident == incident.id:
+            stop.kind = incident.kind
+            stop.limit = incident.limit.document() if incident.limit is not None else None
+
+    def _limit(self, limit: Limit, session_id: str) -> None:
+        same = [known for known in self.picture.limits if _key(known) == _key(limit)]
+        if any(known.seen_at > limit.seen_at + _SAME_MOMENT for known in same) or self._is_over(limit, session_id):
+            return  # older news of a limit that was seen again since, or that has ended
+        resets = [known.resets_at for known in same if known.resets_at is not None]
+        if limit.resets_at is None and resets:
+            limit = replace(limit, resets_at=max(resets))
         self.picture.limits = [known for known in self.picture.limits if known not in same]
         self.picture.limits.append(limit)
 
-    def _ended_by_success(self, asked_at: float, model: str | None, session: Session | None) -> None:
+    def _is_over(self, limit: Limit, session_id: str) -> bool:
+        """Was a question answered that was asked after this limit was seen? Sources are not read in the order of time."""
+        session = self.picture.sessions.get(session_id)
+        asked_at = session.asked_at if session else 0.0
+        if limit.resets_at is None:
+            asked_at = max(asked_at, self.picture.asked_at)
+        return limit.scope == "account" and asked_at > limit.seen_at + _LATER
+
+    def _answered(self, asked_at: float, model: str | None, session: Session | None) -> None:
         """An answer to a question asked after the limit was seen ends it.
 
         A limit with a known reset is ended only by the session that it stopped: another session may work under another
         login or provider, and its success says nothing about this account.
         """
+        self.picture.asked_at = max(self.picture.asked_at, asked_at)
+        if session is not None:
+            session.asked_at = max(session.asked_at, asked_at)
         for limit in list(self.picture.limits):
             if asked_at <= limit.seen_at + _LATER or not (limit.scope == "account" or limit.applies_to(model)):
                 continue
             if limit.resets_at is None or (session is not None and self._was_stopped_by(session, limit)):
-                self.picture.limits.remove(limit)
+                self._end(limit, asked_at)
+
+    def _end(self, limit: Limit, t: float) -> None:
+        """The limit is over before its time; the errors that came with it are past as well."""
+        self.picture.limits.remove(limit)
+        if limit.scope == "account" and limit.type != "auth":
+            self.picture.window.restart(t)
 
     def _was_stopped_by(self, session: Session, limit: Limit) -> bool:
+        """Also when the limit's reset was moved since: the session met one of this kind that reached to it."""
         return any(
-            key.startswith(f"{session.id}|") and abs(incident.time - limit.seen_at) < _SAME_MOMENT
-            for key, incident in self.picture.incidents.items()
+            met.limit is not None
+            and _key(met.limit) == _key(limit)
+            and (met.limit.resets_at is None or met.limit.resets_at > limit.seen_at)
+            for met in self.picture.incidents.get(session.id, [])
         )
+
+
+def _key(limit: Limit) -> tuple[str, str, str | None]:
+    return limit.type, limit.scope, limit.model
+
+
+def _is(known: Limit, other: Limit) -> bool:
+    # Records keep milliseconds.
+    return _key(known) == _key(other) and abs(known.seen_at - other.seen_at) < 0.01
+
+
+def _number(value: Any, highest: float) -> float | None:
+    """`value` when it is a number from 0 to `highest`; others wrote it."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
+        return None
+    return float(value) if math.isfinite(value) else None

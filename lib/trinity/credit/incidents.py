@@ -1,15 +1,16 @@
 """One incident, however many sources saw it.
 
-A limit shows up as a stream event, an error line, a StopFailure, and perhaps a caller's record. `merge` joins what is
-one: the same session, the same prompt (or, where a source does not know the prompt, close in time), the same kind and
-type. Two sources that disagree about the type at the same moment saw one incident too, and the better source is
-believed. A subagent's error joins its parent's; alone it stops no session. A record without a session is one of its own.
+A limit shows up as a stream event, an error line, a StopFailure, and perhaps a caller's record. What is one: the same
+session, the same prompt (or, where a source does not know the prompt, close in time), the same kind and type. Two sources
+that disagree about the type at the same moment saw one incident too, and the better source is believed. A subagent's error
+joins its parent's; alone it stops no session. A source that speaks again much later tells of something new. News may come
+in any order and twice; a failure without a session is for its recorder to count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
@@ -37,150 +38,169 @@ class Sighting:
     text: str = ""
     agent_id: str | None = None
     ends_turn: bool = True
-    uuid: str | None = None
+
+    @property
+    def stops(self) -> bool:
+        """Does this alone say that the session itself was stopped?"""
+        return self.agent_id is None and self.ends_turn
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What is kept of a sighting: enough to know whether another one is of the same incident."""
+
+    source: str
+    main: bool
+    turn: str | None
+    time: float
+    kind: str
+    type: str | None
 
 
 @dataclass
 class Incident:
-    """What the sightings together say. `stops`: the session itself was stopped, not just a subagent of it."""
+    """What the sightings together say; `kind`, `source` and `limit` are of the best source so far."""
 
+    id: str
     session_id: str
-    turn: str | None
     time: float
-    last_time: float
-    verdict: Verdict
-    source: str
-    error: str | None
-    text: str
-    stops: bool
-    sightings: list[Sighting] = field(default_factory=list)
+    kind: str = ""
+    source: str = ""
+    said_at: float = 0.0
+    limit: Limit | None = None
+    counted: bool = False
+    seen: list[Witness] = field(default_factory=list)
 
-    @property
-    def limit(self) -> Limit | None:
-        return self.verdict.limit
+    def add(self, sighting: Sighting) -> None:
+        """Take one more source's word; the better source is believed, and a reset it lacks comes from the other."""
+        witness = _witness(sighting)
+        self.time = min(self.time, sighting.time)
+        said = sighting.verdict.limit
+        better = _rank(self.source) - _rank(sighting.source)
+        if not self.seen or better > 0 or (better == 0 and sighting.time > self.said_at):
+            worse, self.limit = self.limit, said
+            self.kind, self.source, self.said_at = sighting.verdict.kind, sighting.source, sighting.time
+            said = worse
+        known = self.limit
+        if known and said and known.resets_at is None and said.resets_at is not None and known.type == said.type:
+            self.limit = replace(known, resets_at=said.resets_at)
+        if witness not in self.seen:
+            self.seen.append(witness)
 
-    @property
-    def sources(self) -> tuple[str, ...]:
-        return tuple(s for s in SOURCES if any(seen.source == s for seen in self.sightings))
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "limit": self.limit.document() if self.limit else None}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Incident:
+        """The reverse of `document`; raises KeyError, TypeError or ValueError for anything else."""
+        limit = Limit.from_document(document["limit"]) if document["limit"] else None
+        seen = [Witness(**entry) for entry in document["seen"]]
+        return cls(**{**document, "limit": limit, "seen": seen})
 
 
-def of_error_line(fact: ApiError, zone: tzinfo | str | None = None, model: str | None = None) -> Sighting:
-    """An error line of a transcript, a subagent's too."""
-    verdict = limits.classify(fact.error, fact.text, fact.line, fact.time, zone, model=model, source="transcript")
+def of_error_line(fact: ApiError, zone: tzinfo | str | None = None, **how: Any) -> Sighting:
+    """An error line of a transcript, a subagent's too; `how` are further arguments of `limits.classify`."""
+    verdict = limits.classify(fact.error, fact.text, fact.line, fact.time, zone, source="transcript", **how)
     agent = fact.agent_id or ("unknown" if fact.sidechain else None)
-    return Sighting(
-        fact.session_id, fact.turn, fact.time, "transcript", verdict, fact.error, fact.text, agent, True, fact.uuid
-    )
+    error = "rate_limit" if fact.status == 429 else fact.error
+    return Sighting(fact.session_id, fact.turn, fact.time, "transcript", verdict, error, fact.text, agent)
 
 
-def of_event(event: Mapping[str, Any], zone: tzinfo | str | None = None) -> Sighting | None:
-    """A line of the event log: StopFailure, or a caller's error or rate_limit; None for other lines."""
+def of_event(event: Mapping[str, Any], zone: tzinfo | str | None = None, **how: Any) -> Sighting | None:
+    """A line of the event log: StopFailure, or an error or rate_limit of a caller or a stream; None for other lines.
+
+    A stream's `rate_limit_info` may only inform, which is no failure. The client may retry behind one that refuses
+    without naming a window, so only a hard one ends the turn.
+    """
     name, kind = event.get("name"), event.get("event")
-    if name != "StopFailure" and kind not in ("error", "rate_limit"):
+    stopped = kind == "hook" and name == "StopFailure"
+    if not stopped and kind not in ("error", "rate_limit"):
         return None
     error, text = _text(event, "error"), _text(event, "text") or ""
+    frame: dict[str, Any] = {}
+    if isinstance(event.get("status"), int):
+        frame["apiErrorStatus"] = event["status"]
+        error = error or ("rate_limit" if event["status"] == 429 else None)
     if kind == "rate_limit":
         error = error or "rate_limit"
     try:
         time = clock.parse(event["time"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    source = event.get("source") if event.get("source") in SOURCES else "hook"
-    status = event.get("status")
-    frame = {"apiErrorStatus": status} if isinstance(status, int) else {}
-    if isinstance(event.get("rate_limit_info"), Mapping):
+    said = event.get("source")
+    source = said if isinstance(said, str) and said in SOURCES else "hook"
+    informed = source == "stream" and isinstance(event.get("rate_limit_info"), Mapping)
+    if informed:
         frame["rate_limit_info"] = event["rate_limit_info"]
-    verdict = limits.classify(error, text, frame, time, zone, source=str(source))
-    session_id, turn, agent = _text(event, "session_id"), _text(event, "prompt_id"), _text(event, "agent_id")
-    return Sighting(session_id or "", turn, time, str(source), verdict, error, text, agent, name == "StopFailure")
-
-
-def of_stream(event: Mapping[str, Any], time: float) -> Sighting | None:
-    """A `rate_limit_event` of stream-json that refuses; None for one that only informs.
-
-    The client may retry behind a refusal that names no window, so only a hard one ends the turn.
-    """
-    verdict = limits.classify(None, None, event, time, source="stream")
-    if verdict.limit is None:
+    verdict = limits.classify(error, text, frame, time, zone, source=source, **how)
+    if informed and verdict.limit is None:
         return None
-    session_id = _text(event, "session_id") or ""
-    ends = verdict.kind == "hard"
-    return Sighting(session_id, None, time, "stream", verdict, "rate_limit", ends_turn=ends, uuid=_text(event, "uuid"))
+    session_id, turn, agent = _text(event, "session_id"), _text(event, "prompt_id"), _text(event, "agent_id")
+    ends_turn = stopped or (informed and verdict.kind == "hard")
+    return Sighting(session_id or "", turn, time, source, verdict, error, text, agent, ends_turn)
 
 
-def merge(sightings: Iterable[Sighting]) -> list[Incident]:
-    """The incidents behind the sightings, in the order of their first time."""
-    groups: list[list[Sighting]] = []
-    # Main thread first: a subagent's sighting then finds its parent's incident, whichever was written first.
-    for seen in sorted(sightings, key=lambda s: (s.agent_id is not None, s.time, _rank(s))):
-        for group in reversed(groups):
-            if any(_same(known, seen) for known in group):
-                group.append(seen)
-                break
-        else:
-            groups.append([seen])
-    return sorted((_incident(group) for group in groups), key=lambda i: i.time)
+def of(known: list[Incident], sighting: Sighting) -> Incident:
+    """The one of `known` (incidents of one session) that the sighting is about, else a new one, added to them.
+
+    The sighting itself is left to be added, so that a caller can see what it changes.
+    """
+    witness = _witness(sighting)
+    found = [incident for incident in known if _holds(incident, witness)]
+    if found:
+        return min(found, key=lambda incident: _distance(incident, witness))
+    made = Incident(_new_id(known, sighting), sighting.session_id, sighting.time)
+    known.append(made)
+    return made
 
 
-def _same(a: Sighting, b: Sighting) -> bool:
-    if not a.session_id or a.session_id != b.session_id:
+def _holds(incident: Incident, new: Witness) -> bool:
+    return not any(_again(old, new) for old in incident.seen) and any(_same(old, new) for old in incident.seen)
+
+
+def _again(old: Witness, new: Witness) -> bool:
+    """Does the same source tell of a second failure? Callers count: each of their records is one."""
+    if (old.source, old.main) != (new.source, new.main):
         return False
-    if a.uuid and a.uuid == b.uuid:
+    if old.source == "program":
         return True
-    apart = abs(a.time - b.time)
-    if a.turn and b.turn:
-        if a.turn != b.turn:
+    return abs(old.time - new.time) > (_NO_PROMPT if old.turn and new.turn else _SAME_END)
+
+
+def _same(old: Witness, new: Witness) -> bool:
+    apart = abs(old.time - new.time)
+    if old.turn and new.turn:
+        if old.turn != new.turn:
             return False
     elif apart > _NO_PROMPT:
         return False
-    if (a.verdict.kind, _type(a)) == (b.verdict.kind, _type(b)):
-        # Callers count: two records of the same source without a prompt are two failures.
-        return not (a.source == b.source == "program" and not a.turn)
-    same_thread = (a.agent_id is None) == (b.agent_id is None)
-    return a.source != b.source and same_thread and apart <= _SAME_END
+    if (old.kind, old.type) == (new.kind, new.type):
+        return True
+    return old.source != new.source and old.main == new.main and apart <= _SAME_END
 
 
-def _incident(group: list[Sighting]) -> Incident:
-    ranked = sorted(group, key=lambda s: (s.agent_id is not None, _rank(s), s.time))
-    # A subagent's line is as good a witness of the limit as its parent's hook: there the source alone decides.
-    best = min(group, key=lambda s: (_rank(s), s.agent_id is not None, s.time))
-    verdict = best.verdict
-    if verdict.limit is not None:
-        limit = replace(verdict.limit, seen_at=min(s.time for s in group))
-        if limit.resets_at is None:
-            limit = replace(limit, resets_at=_reset(limit.type, ranked))
-        verdict = replace(verdict, limit=limit)
-        if limit.resets_at is not None and verdict.kind == "hard":
-            verdict = replace(verdict, retryable=True, needs_person=False)
-    told = next((s for s in ranked if s.text), best)
-    return Incident(
-        session_id=best.session_id,
-        turn=next((s.turn for s in ranked if s.turn), None),
-        time=min(s.time for s in group),
-        last_time=max(s.time for s in group),
-        verdict=verdict,
-        source=best.source,
-        error=next((s.error for s in ranked if s.error), None),
-        text=told.text,
-        stops=any(s.agent_id is None and s.ends_turn and s.session_id for s in group),
-        sightings=sorted(group, key=lambda s: (s.time, _rank(s))),
-    )
+def _distance(incident: Incident, new: Witness) -> tuple[bool, float]:
+    alike = any((old.kind, old.type) == (new.kind, new.type) for old in incident.seen)
+    return not alike, min(abs(old.time - new.time) for old in incident.seen)
 
 
-def _reset(type_: str, ranked: list[Sighting]) -> float | None:
-    for seen in ranked:
-        limit = seen.verdict.limit
-        if limit is not None and limit.type == type_ and limit.resets_at is not None:
-            return limit.resets_at
-    return None
+def _new_id(known: Sequence[Incident], sighting: Sighting) -> str:
+    """Said again after the incidents were forgotten it comes out the same: a handoff made of it is known by it."""
+    plain = f"{sighting.session_id}|{sighting.turn or ''}"
+    if sighting.turn and all(incident.id != plain for incident in known):
+        return plain
+    return f"{plain}|{clock.iso(sighting.time, milliseconds=True)}"
 
 
-def _rank(seen: Sighting) -> int:
-    return SOURCES.index(seen.source) if seen.source in SOURCES else len(SOURCES)
+def _witness(sighting: Sighting) -> Witness:
+    verdict = sighting.verdict
+    kind = verdict.limit.type if verdict.limit else sighting.error
+    main = sighting.agent_id is None
+    return Witness(sighting.source, main, sighting.turn, sighting.time, verdict.kind, kind)
 
 
-def _type(seen: Sighting) -> str | None:
-    return seen.verdict.limit.type if seen.verdict.limit else seen.error
+def _rank(source: str) -> int:
+    return SOURCES.index(source) if source in SOURCES else len(SOURCES)
 
 
 def _text(event: Mapping[str, Any], key: str) -> str | None:

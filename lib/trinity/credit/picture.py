@@ -8,7 +8,7 @@ new. A damaged or missing cache is built anew from the last window of the log; l
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from trinity import files
 from trinity.config import Config
 from trinity.credit import event_log, window
 from trinity.credit.event_log import Position
+from trinity.credit.incidents import Incident
 from trinity.credit.limits import Limit
 from trinity.credit.status import Allowance
 from trinity.credit.transcripts import Cursor
@@ -26,7 +27,8 @@ from trinity.home import Home
 
 VERSION = 1
 _SESSION_SECONDS = 2 * 86400.0
-_INCIDENT_SECONDS = 8 * 86400.0
+_LONGEST_LIMIT = 8 * 86400.0  # the weekly ones, and a day more
+_INCIDENT_SECONDS = 86400.0
 _CACHE_BYTES = 64_000_000
 
 
@@ -44,7 +46,10 @@ class Stop:
 
 @dataclass
 class Session:
-    """What events and transcripts said of one Claude Code session; times are epoch seconds."""
+    """What events and transcripts said of one Claude Code session; times are epoch seconds.
+
+    `asked_at` is when the newest question was asked that got an answer.
+    """
 
     id: str
     seen_at: float = 0.0
@@ -55,6 +60,7 @@ class Session:
     pid: int | None = None
     ended_at: float | None = None
     progress_at: float = 0.0
+    asked_at: float = 0.0
     own_wait: str | None = None
     stop: Stop | None = None
 
@@ -65,18 +71,11 @@ class Session:
 
 
 @dataclass
-class Incident:
-    """One failure, however many sources saw it; `best` is the rank of the source its limit came from."""
-
-    time: float
-    kind: str
-    best: int
-    counted: bool = False
-
-
-@dataclass
 class Picture:
-    """All of it; `born` is when this PC first looked, and nothing before that is acted upon."""
+    """All of it; `born` is when this PC first looked, and nothing before that is acted upon.
+
+    `incidents` are by session; `asked_at` is when the newest question was asked that any session or caller got answered.
+    """
 
     born: float
     position: Position
@@ -84,9 +83,10 @@ class Picture:
     limits: list[Limit] = field(default_factory=list)
     allowances: dict[str, Allowance] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
-    incidents: dict[str, Incident] = field(default_factory=dict)
+    incidents: dict[str, list[Incident]] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
     errors: list[tuple[str, float]] = field(default_factory=list)
+    asked_at: float = 0.0
     swept_at: float = 0.0
     damaged: int = 0
 
@@ -98,9 +98,13 @@ class Picture:
         self.sessions = {
             key: session
             for key, session in self.sessions.items()
-            if session.stop is not None or session.seen_at > now - _SESSION_SECONDS
+            if session.seen_at > now - (_LONGEST_LIMIT if session.stop is not None else _SESSION_SECONDS)
         }
-        self.incidents = {k: i for k, i in self.incidents.items() if i.time > now - _INCIDENT_SECONDS}
+        for key, known in list(self.incidents.items()):
+            kept = [i for i in known if i.time > now - (_LONGEST_LIMIT if i.kind == "hard" else _INCIDENT_SECONDS)]
+            self.incidents[key] = kept
+            if not kept:
+                del self.incidents[key]
         self.errors = self.errors[-10:]
 
 
@@ -121,7 +125,9 @@ def save(home: Home, picture: Picture) -> None:
     """Keep the cache. Not fsynced: after a power cut it is built anew."""
     path = home.events / "picture.json"
     temporary = path.with_name("picture.json.tmp")
-    temporary.write_text(json.dumps(_document(picture), separators=(",", ":")), encoding="utf-8", newline="\n")
+    text = json.dumps(_document(picture), separators=(",", ":"), ensure_ascii=False)
+    # Half a character in a foreign text must not make the cache unreadable.
+    temporary.write_bytes(text.encode("utf-8", "replace"))
     temporary.chmod(0o600)
     files.replace(temporary, path)
 
@@ -139,14 +145,15 @@ def _document(picture: Picture) -> dict[str, Any]:
     return {
         "version": VERSION,
         "born": picture.born,
-        "position": [picture.position.day, picture.position.offset],
+        "position": picture.position,
         "window": picture.window.document(),
         "limits": [limit.document() for limit in picture.limits],
         "allowances": {name: [a.resets_at, a.samples] for name, a in picture.allowances.items()},
         "sessions": [asdict(session) for session in picture.sessions.values()],
-        "incidents": {key: [i.time, i.kind, i.best, i.counted] for key, i in picture.incidents.items()},
+        "incidents": [incident.document() for known in picture.incidents.values() for incident in known],
         "cursors": [cursor.document() for cursor in picture.cursors.values()],
         "errors": picture.errors,
+        "asked_at": picture.asked_at,
         "swept_at": picture.swept_at,
         "damaged": picture.damaged,
     }
@@ -158,7 +165,7 @@ def _from_document(document: Mapping[str, Any]) -> Picture:
     cursors = [Cursor.from_document(entry) for entry in document["cursors"]]
     return Picture(
         born=float(document["born"]),
-        position=Position(str(document["position"][0]), int(document["position"][1])),
+        position=_position(document["position"]),
         window=window.from_document(document["window"]),
         limits=[Limit.from_document(entry) for entry in document["limits"]],
         allowances={
@@ -166,13 +173,28 @@ def _from_document(document: Mapping[str, Any]) -> Picture:
             for name, entry in document["allowances"].items()
         },
         sessions={entry["id"]: _session(entry) for entry in document["sessions"]},
-        incidents={key: Incident(*entry) for key, entry in document["incidents"].items()},
+        incidents=_incidents(document["incidents"]),
         # A transcript that was removed is forgotten here: history is the ledger's task.
         cursors={cursor.path: cursor for cursor in cursors if Path(cursor.path).exists()},
         errors=[(str(kind), float(t)) for kind, t in document["errors"]],
+        asked_at=float(document["asked_at"]),
         swept_at=float(document["swept_at"]),
         damaged=int(document["damaged"]),
     )
+
+
+def _position(document: Mapping[str, Any]) -> Position:
+    if not document:
+        raise ValueError("no position")
+    return {str(day): int(offset) for day, offset in document.items()}
+
+
+def _incidents(documents: Sequence[Mapping[str, Any]]) -> dict[str, list[Incident]]:
+    found: dict[str, list[Incident]] = {}
+    for document in documents:
+        incident = Incident.from_document(document)
+        found.setdefault(incident.session_id, []).append(incident)
+    return found
 
 
 def _session(entry: Mapping[str, Any]) -> Session:

@@ -7,6 +7,7 @@
 | error rate, from 10 calls on | 10 % | 20 % | 30 % |
 | consecutive slow responses | 3 | 5, recorded by a caller | |
 | 5-hour or 7-day allowance used | 70 % | 85 % | 97 % |
+| login trouble | | for an hour, or until a success | |
 
 All numbers come from the configuration. An allowance counts one step earlier when its burn rate reaches 100 % before the
 reset. Response times read from transcripts only warn: the model may simply think.
@@ -110,6 +111,9 @@ def signals(
 
 def _of_limit(limit: Limit, now: float) -> Signal:
     until = f"until {clock.iso(limit.resets_at)}" if limit.resets_at else "until a call succeeds or a person says so"
+    if limit.type == "auth":
+        # No allowance is used up: somebody must log in again, and moving the work would only move the trouble.
+        return Signal("auth", "CRITICAL", f"login trouble, by {limit.source}", now - limit.seen_at, limit.confidence)
     whose = f" of {limit.model}" if limit.model else ""
     # A model's own limit leaves the account usable with other models: it is shown, and decides for that model only.
     status = "EXHAUSTED" if limit.scope == "account" else "WARNING"

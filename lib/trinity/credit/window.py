@@ -2,7 +2,7 @@
 
 Counts are kept in buckets of ten seconds, so that an evaluation costs the same for a thousand events in the window as for
 a hundred thousand. A bucket counts while any part of it lies inside the window. Nothing from before the last reset
-counts: a new allowance starts with a clean slate.
+counts, nor the rest of the bucket it falls into: a new allowance starts with a clean slate.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class Window:
     def counts(self, now: float, seconds: float) -> Counts:
         """What lies within `seconds` before `now`; older buckets are dropped."""
         start = max(now - seconds, self.since)
-        self.buckets = {n: b for n, b in self.buckets.items() if (n + 1) * BUCKET_SECONDS > start}
+        oldest = (now - seconds) // BUCKET_SECONDS
+        clean = self.since / BUCKET_SECONDS
+        self.buckets = {n: b for n, b in self.buckets.items() if n >= oldest and n >= clean}
         for streak in (self.recorded, self.transcripts):
             if streak.last <= start:
                 streak.count = 0

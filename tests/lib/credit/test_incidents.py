@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,23 @@ import pytest
 
 from trinity import clock
 from trinity.credit import incidents, transcripts
-from trinity.credit.incidents import Sighting
+from trinity.credit.incidents import Incident, Sighting
 
 REAL = Path(__file__).parent / "transcripts"
 T = clock.parse("2026-11-20T10:00:00Z")
 FIVE = "You've hit your 5-hour limit · resets 12:00pm (UTC)"
 PLAIN = "API Error: Server is temporarily limiting requests (not your usage limit) · Please try again later."
+
+
+def _merged(sightings: Iterable[Sighting]) -> list[Incident]:
+    known: dict[str, list[Incident]] = {}
+    for seen in sightings:
+        incidents.of(known.setdefault(seen.session_id, []), seen).add(seen)
+    return sorted((incident for found in known.values() for incident in found), key=lambda incident: incident.time)
+
+
+def _sources(incident: Incident) -> set[str]:
+    return {witness.source for witness in incident.seen}
 
 
 def _hook(second: float = 0.0, text: str = FIVE, **more: Any) -> Sighting:
@@ -37,7 +49,8 @@ def _line(second: float = 0.1, text: str = FIVE, turn: str | None = "p", agent: 
 
 def _stream(second: float = -0.1, **info: Any) -> Sighting:
     info = {"status": "rejected", **info}
-    seen = incidents.of_stream({"type": "rate_limit_event", "rate_limit_info": info, "session_id": "s"}, T + second)
+    line = {"event": "rate_limit", "source": "stream", "session_id": "s", "rate_limit_info": info}
+    seen = incidents.of_event(line | {"time": clock.iso(T + second, milliseconds=True)})
     assert seen is not None
     return seen
 
@@ -48,35 +61,35 @@ LIMIT: dict[str, Any] = {"resetsAt": T + 7000, "rateLimitType": "five_hour"}
 def test_all_sources_of_one_limit_are_one_incident_in_any_order() -> None:
     seen = [_stream(**LIMIT), _line(), _hook(), _hook(0.4, agent_id="a")]
     for order in itertools.permutations(seen):
-        (incident,) = incidents.merge(order)
-        assert incident.sources == ("stream", "transcript", "hook")
+        (incident,) = _merged(order)
+        assert _sources(incident) == {"stream", "transcript", "hook"}
         assert incident.limit is not None
         assert (incident.limit.type, incident.limit.resets_at) == ("five_hour", T + 7000)
-        assert (incident.turn, incident.text, incident.stops) == ("p", FIVE, True)
         assert incident.time == T - 0.1
 
 
 def test_a_reset_that_the_best_source_lacks_comes_from_the_next() -> None:
-    (incident,) = incidents.merge([_stream(rateLimitType="five_hour"), _hook()])
+    (incident,) = _merged([_stream(rateLimitType="five_hour"), _hook()])
     assert incident.source == "stream" and incident.limit is not None
     assert incident.limit.resets_at == clock.parse("2026-11-20T12:00:59Z")
 
 
 def test_sources_that_disagree_saw_one_incident_and_the_better_is_believed() -> None:
     credits_needed = _stream(errorCode="credits_required")
-    (incident,) = incidents.merge([credits_needed, _line(text=PLAIN), _hook(text=PLAIN)])
+    (incident,) = _merged([credits_needed, _line(text=PLAIN), _hook(text=PLAIN)])
     assert incident.limit is not None and incident.limit.type == "credits"
-    assert incident.verdict.kind == "hard" and incident.stops
+    assert (incident.kind, incident.source) == ("hard", "stream")
 
 
 def test_a_subagents_error_joins_its_parents() -> None:
-    (incident,) = incidents.merge([_line(-1.0, agent="a1"), _line(-0.9, agent="a2"), _line(0.1)])
-    assert incident.stops and len(incident.sightings) == 3
+    (incident,) = _merged([_line(-1.0, agent="a1"), _line(-0.9, agent="a2"), _line(0.1)])
+    assert [witness.main for witness in incident.seen] == [False, False, True]
 
 
 def test_a_subagents_error_alone_is_no_stop() -> None:
-    (incident,) = incidents.merge([_line(agent="a1"), _hook(agent_id="a1")])
-    assert not incident.stops
+    seen = [_line(agent="a1"), _hook(agent_id="a1")]
+    (incident,) = _merged(seen)
+    assert not any(sighting.stops for sighting in seen) and _hook().stops and _line().stops
     assert incident.limit is not None and incident.limit.type == "five_hour"
 
 
@@ -87,22 +100,22 @@ def test_recorded_lines_of_a_subagent_and_its_parent_are_one(version: str) -> No
         facts += transcripts.read_new(REAL / name)[0]
     errors = [fact for fact in facts if isinstance(fact, transcripts.ApiError)]
     assert [error.sidechain for error in errors] == [True, False]
-    (incident,) = incidents.merge(incidents.of_error_line(error, "UTC") for error in errors)
-    assert incident.stops and len(incident.sightings) == 2
+    (incident,) = _merged(incidents.of_error_line(error, "UTC") for error in errors)
+    assert [witness.main for witness in incident.seen] == [False, True]
 
 
 def test_the_next_turn_and_the_next_session_are_incidents_of_their_own() -> None:
     other = _hook(1, session_id="t")
-    assert len(incidents.merge([_hook(), _hook(60, prompt_id="q"), other])) == 3
+    assert len(_merged([_hook(), _hook(60, prompt_id="q"), other])) == 3
 
 
 def test_a_sighting_without_a_prompt_joins_only_what_is_near() -> None:
-    assert len(incidents.merge([_hook(), _line(100, turn=None)])) == 1
-    assert len(incidents.merge([_hook(), _line(1000, turn=None)])) == 2
+    assert len(_merged([_hook(), _line(100, turn=None)])) == 1
+    assert len(_merged([_hook(), _line(1000, turn=None)])) == 2
 
 
 def test_two_errors_of_different_types_in_one_turn_stay_two() -> None:
-    assert len(incidents.merge([_line(0, PLAIN), _line(600, FIVE)])) == 2
+    assert len(_merged([_line(0, PLAIN), _line(600, FIVE)])) == 2
 
 
 def test_what_callers_record_is_counted_one_by_one() -> None:
@@ -112,8 +125,8 @@ def test_what_callers_record_is_counted_one_by_one() -> None:
 
     without = [record(second, None) for second in range(3)]
     within = [record(second, "s") for second in range(3)]
-    assert len(incidents.merge(s for s in without if s)) == 3
-    assert len(incidents.merge(s for s in within if s)) == 3
+    assert len(_merged(s for s in without if s)) == 3
+    assert len(_merged(s for s in within if s)) == 3
     assert all(s.verdict.kind == "transient" and not s.ends_turn for s in without if s)
 
 
@@ -121,13 +134,15 @@ def test_other_lines_are_no_sightings() -> None:
     assert incidents.of_event({"event": "success", "time": clock.iso(T)}) is None
     assert incidents.of_event({"event": "hook", "name": "Stop", "time": clock.iso(T)}) is None
     assert incidents.of_event({"event": "hook", "name": "StopFailure", "time": "yesterday"}) is None
-    allowed = {"type": "rate_limit_event", "rate_limit_info": {"status": "allowed"}}
-    assert incidents.of_stream(allowed, T) is None
+    allowed = {"event": "rate_limit", "source": "stream", "session_id": "s", "time": clock.iso(T)}
+    assert incidents.of_event(allowed | {"rate_limit_info": {"status": "allowed"}}) is None
+    assert incidents.of_event({"event": "hook", "name": ["StopFailure"], "source": {}, "time": clock.iso(T)}) is None
 
 
 def test_a_refusal_without_a_window_does_not_end_the_turn_alone() -> None:
-    (incident,) = incidents.merge([_stream(isUsingOverage=False)])
-    assert incident.verdict.kind == "transient" and not incident.stops
+    seen = _stream(isUsingOverage=False)
+    assert seen.verdict.kind == "transient" and not seen.stops
+    assert _stream(**LIMIT).stops
 
 
 def test_many_shuffled_sightings_merge_to_the_same_incidents() -> None:
@@ -139,14 +154,39 @@ def test_many_shuffled_sightings_merge_to_the_same_incidents() -> None:
             _line(at + 0.1, turn=prompt),
             _line(at - 2, turn=prompt, agent=f"a{turn}"),
         ]
-    expected = [(i.turn, i.time, len(i.sightings)) for i in incidents.merge(seen)]
-    assert len(expected) == 20
+
+    def joined(sightings: list[Sighting]) -> list[tuple[str, float, int]]:
+        return [(i.id, i.time, len(i.seen)) for i in _merged(sightings)]
+
+    expected = [(f"s|p{turn}", T + turn * 900.0 - 2, 3) for turn in range(20)]
     for seed in range(5):
         random.Random(seed).shuffle(seen)
-        assert [(i.turn, i.time, len(i.sightings)) for i in incidents.merge(seen)] == expected
+        assert joined(seen) == expected
+
+
+def test_a_source_that_speaks_again_much_later_tells_of_a_new_failure() -> None:
+    """A client that waits for the reset goes on in the same turn, and may meet the next limit there."""
+    first, second = [_hook(), _line()], [_hook(7200), _line(7200.1)]
+    assert [len(i.seen) for i in _merged(first + second)] == [2, 2]
+    assert [len(i.seen) for i in _merged([_hook(), _hook(7200), *first[1:], *second[1:]])] == [2, 2]
+    assert len(_merged([_hook(-900, agent_id="a"), _hook()])) == 1
+
+
+def test_the_same_line_twice_changes_nothing() -> None:
+    (once,), (twice,) = _merged([_hook(), _line()]), _merged([_hook(), _line(), _line(), _hook()])
+    assert once == twice
+
+
+def test_an_incident_found_again_has_the_same_id() -> None:
+    """A handoff made of it is known by it, also after the cache was lost."""
+    without = [_hook(prompt_id=None), _hook(900, prompt_id=None)]
+    ids = [incident.id for incident in _merged([_hook(), *without])]
+    assert ids == [incident.id for incident in _merged([_hook(), *without])]
+    assert [i.id for i in _merged([_line(), _hook()])] == [i.id for i in _merged([_hook(), _line()])] == ["s|p"]
 
 
 def test_an_incident_can_be_kept_as_a_record() -> None:
-    (incident,) = incidents.merge([_hook()])
-    assert incident.limit is not None
-    assert json.loads(json.dumps(incident.limit.document()))["type"] == "five_hour"
+    (incident,) = _merged([_hook(), _line(), _hook(agent_id="a")])
+    again = Incident.from_document(json.loads(json.dumps(incident.document())))
+    assert again.document() == incident.document() and len(again.seen) == 3
+    assert again.limit is not None and again.limit.type == "five_hour"

@@ -88,7 +88,9 @@ def test_stream_error_line_and_hook_of_one_limit_are_one_incident(
     run = client.headless("work", "--output-format", "stream-json", "--verbose")
     seen = time.time()
     events = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    sightings = [incidents.of_stream(event, seen) for event in events if event.get("type") == "rate_limit_event"]
+    told = {"event": "rate_limit", "source": "stream", "time": clock.iso(seen, milliseconds=True)}
+    informed = [event for event in events if event.get("type") == "rate_limit_event"]
+    sightings = [incidents.of_event({**event, **told}, "UTC") for event in informed]
     session = str(next(event["session_id"] for event in events if event.get("type") == "result"))
     facts, _ = transcripts.read_new(client.transcript(session))
     sightings += [incidents.of_error_line(fact, "UTC") for fact in facts if isinstance(fact, transcripts.ApiError)]
@@ -98,9 +100,12 @@ def test_stream_error_line_and_hook_of_one_limit_are_one_incident(
         line |= {key: stop[key] for key in ("session_id", "prompt_id", "error")}
         line["text"] = stop["last_assistant_message"]
         sightings.append(incidents.of_event(line, "UTC"))
-    merged = incidents.merge(s for s in sightings if s is not None)
-    assert len(merged) == 1 and len(merged[0].sightings) >= 2
-    assert merged[0].stops and merged[0].source == "stream" and merged[0].turn
+    merged: list[incidents.Incident] = []
+    for sighting in sightings:
+        if sighting is not None:
+            incidents.of(merged, sighting).add(sighting)
+    assert len(merged) == 1 and len(merged[0].seen) >= 2
+    assert any(sighting.stops for sighting in sightings if sighting) and merged[0].source == "stream"
     assert merged[0].limit is not None
     assert (merged[0].limit.type, merged[0].limit.resets_at) == ("five_hour", reset)
 
