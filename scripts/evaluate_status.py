@@ -32,10 +32,12 @@ def main(argv: list[str] | None = None) -> int:
     steps: list[dict[str, Any]] = []
     if arguments.act and answer.stopped:
         # Imported here: an evaluation with nothing to act upon stays cheap.
-        from trinity.relay import act
+        from trinity.relay import act, watch
 
         done, lines = act.act(state, settings, answer, arguments.dry_run)
         steps = [step.document() for step in done]
+        if done and not arguments.dry_run:
+            watch.call(state)
     from trinity.relay import board
 
     board.write(state, settings, answer)

@@ -19,7 +19,7 @@ def _stopped(pc: Pc, lasts: float) -> Terminal:
     """An interactive session that says something once and is stopped at the next request."""
     pc.api.set_plan({"steps": [{"tools": [{"name": "Bash", "input": {"command": "true"}}]}], "default": {"text": "ok"}})
     pc.limit = pc.api.limit_until(float("inf"), after=1, lasts=lasts)
-    terminal = pc.client.tmux("--permission-mode", "acceptEdits", "--allowedTools", "Bash", PROMPT)
+    terminal = pc.client.tmux(PROMPT, "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
     pc.api.wait_for(lambda requests: any(r.limited for r in requests), timeout=60)
     return terminal
 

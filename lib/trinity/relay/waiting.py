@@ -19,6 +19,8 @@ from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, Round
 
 _NIGHT_SECONDS = 12 * 3600.0
 _MOVED_SECONDS = 2.0
+# The source of a limit that nobody saw: a person asked for a pause.
+BY_HAND = "person"
 
 
 def parked(made: Round, record: Record) -> Record:
@@ -53,7 +55,7 @@ def parked(made: Round, record: Record) -> Record:
 
 def _followed(made: Round, limit: Limit | None, until: float | None) -> tuple[float | None, bool]:
     """The reset as it is known now, and whether the limit has ended early."""
-    if limit is None:
+    if limit is None or limit.source == BY_HAND:
         return until, False
     same = [
         known

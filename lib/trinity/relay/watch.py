@@ -37,6 +37,12 @@ def write_round(home: Home, next_at: float | None, fleet_url: str | None, profil
     os.replace(temporary, home.root / _ROUND_FILE)
 
 
+def call(home: Home) -> None:
+    """Ask the loop for a round at once: somebody has changed what it waits for."""
+    wanted = _Round(home)
+    write_round(home, clock.now(), wanted.fleet_url, wanted.profiles, wanted.poll)
+
+
 class _Round:
     """The last `write_round`, or defaults: then the first child is due at once."""
 
