@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from typing import Any
@@ -45,19 +46,21 @@ def test_it_is_resumed_once_in_tmux_where_so_configured(pc: Pc) -> None:
         assert len(served) == 2 and served[1].session == session and PROMPT in served[1].text
 
 
-def test_a_session_that_went_on_by_itself_is_not_resumed_a_second_time(newest_pc: Pc) -> None:
-    newest_pc.configure(resume={"interactive": "tmux", "own_wait_seconds": 60})
+def test_a_session_that_its_client_continued_is_not_resumed_a_second_time(newest_pc: Pc) -> None:
+    newest_pc.configure(resume={"interactive": "tmux"})
     newest_pc.watch()
     with _stopped(newest_pc, lasts=4) as terminal:
-        newest_pc.settle(lambda found: _states(found) == ["parked"], timeout=15)
+        session = newest_pc.settle(lambda found: _states(found) == ["parked"], timeout=15)[0]["sessions"][0][
+            "session_id"
+        ]
         terminal.wait_for("ontinuing automatically", timeout=20)
-        time.sleep(5)
-        # What the client does by itself 30 to 100 s later, a person does now: the same session goes on.
-        terminal.keys("Escape")
-        terminal.say("go on")
-        done = newest_pc.settle(lambda found: _states(found) == ["done"], timeout=60)[0]
+        # The client itself goes on 30 to 100 s after the reset.
+        done = newest_pc.settle(lambda found: _states(found) == ["done"], timeout=170)[0]
         assert "by itself" in done["outcome"] and newest_pc.resumes() == 0
-        assert len(_served(newest_pc)) == 2
+        served = _served(newest_pc)
+        assert [request.session for request in served] == [session] * 2
+        time.sleep(8)
+        assert len(_served(newest_pc)) == 2 and newest_pc.resumes() == 0
 
 
 def test_a_client_that_died_during_its_own_wait_is_replaced(newest_pc: Pc) -> None:
@@ -65,8 +68,6 @@ def test_a_client_that_died_during_its_own_wait_is_replaced(newest_pc: Pc) -> No
     with _stopped(newest_pc, lasts=6) as terminal:
         newest_pc.settle(lambda found: _states(found) == ["parked"], timeout=15)
         terminal.wait_for("ontinuing automatically", timeout=20)
-        import os
-
         os.kill(terminal.pid, signal.SIGKILL)
         done = newest_pc.settle(lambda found: _states(found) == ["done"], timeout=60)[0]
         assert newest_pc.resumes() == 1 and done["epoch"] == 1
