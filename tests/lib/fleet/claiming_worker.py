@@ -43,7 +43,7 @@ def main(root: str, remote: str, pc: str, seed: str) -> None:
         print(handoff_id, epoch, flush=True)
         assert persist(state, operations.running(pc, handoff_id, epoch, {"started": clock.iso()})).done
         assert persist(state, operations.done(pc, handoff_id, epoch, "made")).done
-        time.sleep(random.uniform(0, 0.1))  # or the fastest would have done all before the others came to it
+        time.sleep(random.uniform(0.1, 0.4))  # one PC without a pause keeps winning: losers fetch first, and wait
     print("lost", lost)
 
 
