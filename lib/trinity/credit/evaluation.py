@@ -127,14 +127,9 @@ def _fold(home: Home, config: Config, held: Picture, now: float) -> None:
             facts, cursor = transcripts.read_new(path, held.cursors.get(str(path)), _FIRST_BYTES)
         except OSError:
             continue  # removed or not readable; the next sweep sees it again
-        first = str(path) not in held.cursors
         held.cursors[str(path)] = cursor
-        start = now - config.ladder.window_minutes * 60
         for fact in facts:
-            # Of a conversation met for the first time only the window matters, but an old error without a reset must not
-            # outlive the answer that came after it.
-            if not first or fact.time >= start or isinstance(fact, transcripts.ApiError | transcripts.ApiCall):
-                folder.fact(str(path), fact)
+            folder.fact(str(path), fact)
     held.swept_at = now
 
 

@@ -21,7 +21,7 @@ from trinity.credit.picture import Picture, Session, Stop
 from trinity.credit.status import Allowance
 
 _LATER = 1.0
-_PROGRESS = {"UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "Stop"}
+_PROGRESS = ("UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "Stop")
 _WINDOWS = ("five_hour", "seven_day")
 # A limit was seen by its session's incident, give or take the clocks' rounding and the sources' order.
 _SAME_MOMENT = 20.0
@@ -62,11 +62,8 @@ class Folder:
             self._call(path, fact)
         elif isinstance(fact, transcripts.ApiError):
             self._error_line(path, fact)
-        elif isinstance(fact, transcripts.Progress):
-            if fact.session_id and not fact.sidechain:
-                self._progress(self._seen(fact.session_id, fact.time), fact.time)
-        else:
-            self._seen(fact.session_id, fact.time).own_wait = fact.state
+        elif isinstance(fact, transcripts.Progress) and fact.session_id and not fact.sidechain:
+            self._progress(self._seen(fact.session_id, fact.time), fact.time)
 
     # events
 
@@ -93,7 +90,6 @@ class Folder:
             session.ended_at = t
         elif name == "SessionStart":
             session.ended_at = None
-            session.own_wait = None
         elif name in _PROGRESS and main:
             self._progress(session, t)
         elif name == "StopFailure":
@@ -170,7 +166,6 @@ class Folder:
         session.progress_at = max(session.progress_at, t)
         if session.stop is not None and t > session.stop.time:
             session.stop = None
-            session.own_wait = None
 
     def _failure(self, sighting: Sighting | None) -> None:
         if sighting is None:

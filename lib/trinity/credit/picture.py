@@ -61,7 +61,6 @@ class Session:
     ended_at: float | None = None
     progress_at: float = 0.0
     asked_at: float = 0.0
-    own_wait: str | None = None
     stop: Stop | None = None
 
     @property
