@@ -23,10 +23,11 @@ OVERLOADED = "API Error: 529 Overloaded. This is a server-side issue, usually te
 
 
 class Scene:
-    """All times are seconds after `START`."""
+    """All times are seconds after `start`."""
 
-    def __init__(self, home: Home, folder: Path) -> None:
+    def __init__(self, home: Home, folder: Path, start: float = START) -> None:
         self.home = home
+        self.start = start
         self.projects = folder / "claude" / "projects" / "-home-user-project"
         self.projects.mkdir(parents=True)
         self.config = Config(profiles=(str(folder / "claude"),))
@@ -35,12 +36,12 @@ class Scene:
     # the event log
 
     def event(self, second: float, **members: Any) -> None:
-        t = START + second
+        t = self.start + second
         line = {"kind": "event", "version": 1, "time": clock.iso(t, milliseconds=True), **members}
         self.raw(second, json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def raw(self, second: float, data: bytes) -> None:
-        with event_log.path_of(self.home, event_log.day_of(START + second)).open("ab") as stream:
+        with event_log.path_of(self.home, event_log.day_of(self.start + second)).open("ab") as stream:
             stream.write(data)
 
     def hook(self, second: float, name: str, session: str = "s", prompt: str | None = "p", **more: Any) -> None:
@@ -69,12 +70,12 @@ class Scene:
     def line(self, second: float, session: str = "s", agent: str | None = None, **members: Any) -> None:
         self.number += 1
         line = {"isSidechain": agent is not None, "sessionId": session, "uuid": f"u{self.number}", **members}
-        line |= {"timestamp": clock.iso(START + second, milliseconds=True)} | ({"agentId": agent} if agent else {})
+        line |= {"timestamp": clock.iso(self.start + second, milliseconds=True)} | ({"agentId": agent} if agent else {})
         path = self.transcript(session, agent)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as stream:
             stream.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        os.utime(path, (START + second, START + second))
+        os.utime(path, (self.start + second, self.start + second))
 
     def prompt(self, second: float, text: str = "go on", prompt: str = "p", **more: Any) -> None:
         self.line(second, type="user", promptId=prompt, message={"role": "user", "content": text}, **more)
@@ -92,7 +93,7 @@ class Scene:
     # looking
 
     def look(self, second: float) -> Evaluation:
-        return evaluation.evaluate(self.home, self.config, START + second)
+        return evaluation.evaluate(self.home, self.config, self.start + second)
 
     def plan(self, answer: Evaluation, born: float = 0.0) -> list[Step]:
         return act.plan(self.config, answer, born)
