@@ -17,7 +17,7 @@ from trinity.errors import TrinityError
 README = """This folder belongs to Trinity: see README.md in its checkout.
 
 events/            what Claude Code's hooks recorded, one line an event, one file a day
-credit_state.json  the last evaluation; events/window.json is its cache
+credit_state.json  the last evaluation; events/picture.json is its cache
 config.json        this PC's configuration
 outbox/            changes on their way to the fleet; nothing here is lost when the PC is switched off
 journal/           which handoff was started here, once per epoch

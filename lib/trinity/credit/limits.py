@@ -62,9 +62,11 @@ class Limit:
 
     def document(self) -> dict[str, Any]:
         """The record of schemas/limit.schema.json."""
+        return {"kind": "limit", "version": 1, **self.fields()}
+
+    def fields(self) -> dict[str, Any]:
+        """The same inside another record."""
         return {
-            "kind": "limit",
-            "version": 1,
             "type": self.type,
             "scope": self.scope,
             "model": self.model,

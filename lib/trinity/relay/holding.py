@@ -53,7 +53,7 @@ def _start(made: Round, record: Record, entry: dict[str, Any]) -> str:
     try:
         entry = starting.start(made.home, made.config, record, entry)
     except TrinityError as error:
-        return _release(made, record, error.message)
+        return _put_off(made, record, error.message)
     journal.note(made.home, record["id"], record["epoch"], **entry)
     if entry["mode"] not in AUTOMATIC:
         return _done(made, record, "handed to a person: " + entry["where"])
@@ -110,6 +110,7 @@ def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.S
             made.link.submit(operations.running(made.config.pc, record["id"], record["epoch"], chain))
             record = {**record, "state": "running", "chain": {**record["chain"], **chain}}
             made.note(record, f"runs {where}")
+            starting.take_back_note(made.home, entry)
         if lives:
             _look_again(made, entry)
             made.waiting.append((record, f"runs {where}"))
@@ -149,15 +150,26 @@ def _tail(entry: dict[str, Any]) -> transcript_tail.Tail | None:
 def _limited(made: Round, record: Record, found: starting.Seen) -> str:
     limit = found.verdict.limit if found.verdict else None
     until = clock.iso(limit.resets_at) if limit and limit.resets_at else None
-    news: dict[str, Any] = {}
-    if limit is not None:
-        news["limit"] = {k: v for k, v in limit.document().items() if k not in ("kind", "version")}
-    operation = operations.repark(made.config.pc, record["id"], record["epoch"], until, "still at the limit", news)
-    made.link.submit(operation)
     text = f"still at the limit, parked until {until or 'a success'}"
-    made.note(record, text)
+    if found.verdict is not None and found.verdict.kind == "auth":
+        text = f"login trouble: {found.text}"
+        program.log(made.home, "alarms", f"handoff {record['id']}: {text}")
+    _park_again(made, record, until, text, {"limit": limit.fields() if limit else None})
     made.due(limit.resets_at if limit else None)
     return text
+
+
+def _put_off(made: Round, record: Record, reason: str) -> str:
+    """It cannot be started on this PC as it is: a person has to mend that, trying again would not."""
+    program.log(made.home, "alarms", f"handoff {record['id']} was not started: {reason}")
+    _park_again(made, record, None, reason, {"limit": None})
+    return f"not started: {reason}"
+
+
+def _park_again(made: Round, record: Record, until: str | None, reason: str, news: dict[str, Any]) -> None:
+    operation = operations.repark(made.config.pc, record["id"], record["epoch"], until, reason, news)
+    made.link.submit(operation)
+    made.note(record, reason)
 
 
 def _done(made: Round, record: Record, outcome: str) -> str:

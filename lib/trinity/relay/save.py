@@ -40,7 +40,7 @@ class Saved:
         """One line for a person."""
         record = self.record
         until = f" until {record['parked_until']}" if record["parked_until"] else ""
-        where = "" if self.visible else "; safe here, not yet visible to the fleet"
+        where = "" if self.visible or self.action.startswith("would") else "; safe here, not yet visible to the fleet"
         way = f"{record['from_pc']} → {record['to_pc']}"
         return f"handoff {record['id']} {self.action}: {way}, {record['state']}{until}{where}"
 
@@ -105,7 +105,7 @@ def _record(
         reason=reason,
         account=config.account.id,
         credit_state=files.read_or(home.credit_state_file, dict),
-        limit=_limit(limit),
+        limit=limit.fields() if limit else None,
         sessions=described,
         current_work=work,
         task_queue=[*queue, *spawn_queue(home)],
@@ -113,10 +113,6 @@ def _record(
         parked=parked,
         parked_until=limit.resets_at if limit else NEVER,
     )
-
-
-def _limit(limit: Limit | None) -> dict[str, Any] | None:
-    return {k: v for k, v in limit.document().items() if k not in ("kind", "version")} if limit else None
 
 
 def _described(session: Session | None) -> tuple[list[dict[str, Any]], Mapping[str, Any], Sequence[Mapping[str, Any]]]:

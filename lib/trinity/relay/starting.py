@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trinity import clock, program
+from trinity import clock, files, program
 from trinity.config import Config
 from trinity.credit import limits, sessions, transcript_tail, transcripts
 from trinity.credit.transcripts import Cursor
@@ -71,6 +71,9 @@ def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> 
         name=f"trinity-{record['id']}-e{record['epoch']}",
         run_file=home.runs / f"{record['id']}-e{record['epoch']}{'-new' if fresh else ''}",
     )
+    if entry["mode"] in ("tmux", "terminal") and not fresh:
+        # A screen client's prompt is an argument that others can read; what was recorded reaches it by SessionStart.
+        files.write_atomic(_note(home, entry), prompt.recorded(record).encode("utf-8"))
     started = launch.run(begin, entry["mode"])
     program.log(home, "handoff", f"{record['id']} epoch {record['epoch']} started {started.where}")
     return {
@@ -81,6 +84,15 @@ def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> 
         "where": started.where,
         "config_dir": session.get("config_dir"),
     }
+
+
+def take_back_note(home: Home, entry: dict[str, Any]) -> None:
+    """The session has read it; a later resume by hand must not get it again."""
+    _note(home, entry).unlink(missing_ok=True)
+
+
+def _note(home: Home, entry: dict[str, Any]) -> Path:
+    return home.notes / f"{entry['session_id']}.txt"
 
 
 def seen(entry: dict[str, Any]) -> Seen:

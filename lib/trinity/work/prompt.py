@@ -34,12 +34,17 @@ def is_ours(text: str) -> bool:
 
 def resume(record: Mapping[str, Any]) -> str:
     """The prompt for `--resume`, where the conversation itself holds the work."""
-    return f"{CONTINUE}\n\n{_DATA}\n\n{_block(record)}\n"
+    return f"{CONTINUE}\n\n{recorded(record)}"
+
+
+def recorded(record: Mapping[str, Any]) -> str:
+    """What was recorded at the stop, as data and marked as such."""
+    return f"{_DATA}\n\n{_block(record)}\n"
 
 
 def new_session(record: Mapping[str, Any]) -> str:
     """The prompt for a new session, when the client refuses the conversation."""
-    return f"{_NEW_SESSION}\n\n{_DATA}\n\n{_block(record)}\n"
+    return f"{_NEW_SESSION}\n\n{recorded(record)}"
 
 
 def _block(record: Mapping[str, Any]) -> str:
