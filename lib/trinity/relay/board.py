@@ -44,7 +44,8 @@ def where(record: Record, pc: str) -> str:
         return str(record.get("outcome") or record["state"])
     if record["state"] == "parked":
         if record["parked_until"] is None:
-            return f"waits ({record.get('outcome') or 'no reset known'}); when mended: accept_handoff.py {record['id']}"
+            why = f"waits: {record['outcome']}" if record.get("outcome") else "parked until a success or a person"
+            return f"{why}; accept_handoff.py {record['id']}"
         return f"parked until {clock.local(clock.parse(record['parked_until']))}"
     if record["state"] == "queued":
         return f"ready: accept_handoff.py {record['id']}" if record["to_pc"] == pc else f"waits for {record['to_pc']}"
