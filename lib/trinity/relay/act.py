@@ -67,7 +67,8 @@ def plan(config: Config, answer: Evaluation, born: float) -> list[Step]:
 def _transient(session: Session, answer: Evaluation) -> Step:
     for signal in answer.signals:
         if signal.status == "EXHAUSTED" and signal.name in ("rate_limits", "error_rate", "limit"):
-            short = max(answer.limits, key=lambda limit: limit.seen_at, default=None)
+            whole = [limit for limit in answer.limits if limit.scope == "account" and limit.type != "auth"]
+            short = max(whole, key=lambda limit: limit.seen_at, default=None)
             reason = "error_rate" if signal.name == "error_rate" else EXHAUSTION
             return Step(session, "handoff", signal.text, short, reason)
     return Step(session, "wait", "one transient error is no limit", None)

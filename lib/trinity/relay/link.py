@@ -13,7 +13,7 @@ from typing import Any
 from trinity import clock
 from trinity.config import Config
 from trinity.errors import Busy
-from trinity.fleet import embedded, handoffs, heartbeats, outbox, rotation, view
+from trinity.fleet import embedded, handoffs, heartbeats, names, outbox, rotation, view
 from trinity.fleet.outbox import Delivered
 from trinity.fleet.snapshot import Refusal, Snapshot
 from trinity.fleet.state import State, open_state
@@ -78,10 +78,10 @@ class Link:
                 program.log(self.home, "fleet", f"{entry.type} {entry.id}: {entry.outcome}: {entry.reason}")
 
     def handoffs(self, snapshot: Snapshot) -> list[Record]:
-        """All handoffs that can be read, oldest first; the others are in the log."""
+        """All handoffs that can be read, buried ones too, oldest first; the others are in the log."""
         from trinity import program
 
-        found, problems = handoffs.listing(snapshot)
+        found, problems = handoffs.listing(snapshot, names.HANDOFF, names.PROCESSED, names.DEAD)
         for path, why in problems.items():
             program.log(self.home, "fleet", f"skipped {path}: {why}")
         return sorted((entry.record for entry in found), key=lambda record: str(record["timestamp"]))
