@@ -6,6 +6,14 @@ used, so that a hook that imports `trinity.hooks` pays for nothing else.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # type checkers know the name; importing typing would cost every hook a start
+if TYPE_CHECKING:
+    from trinity.face.credit_monitor import CreditMonitor as CreditMonitor
+    from trinity.face.credit_monitor import get_next_pc as get_next_pc
+    from trinity.face.credit_monitor import save_handoff_state as save_handoff_state
+    from trinity.face.credit_monitor import trigger_handoff as trigger_handoff
+    from trinity.face.credit_monitor import update_dashboard_data as update_dashboard_data
+
 _FACE = {
     "CreditMonitor": "trinity.face.credit_monitor",
     "save_handoff_state": "trinity.face.credit_monitor",

@@ -15,6 +15,7 @@ from trinity.credit import evaluation, event_log
 from trinity.credit.evaluation import Evaluation
 from trinity.credit.limits import Limit
 from trinity.credit.picture import Session
+from trinity.errors import UsageError
 from trinity.fleet import rotation
 from trinity.relay import act, board, pausing, save
 from trinity.relay.link import Link
@@ -40,7 +41,7 @@ class CreditMonitor:
 
     def record_response_time(self, seconds: float) -> None:
         """A response took `seconds`; a fast one ends a slow streak."""
-        self._record("slow", seconds=float(seconds))
+        self._record("slow", seconds=_seconds(seconds))
 
     def record_error(self, kind: str | None = None) -> None:
         """A call failed otherwise."""
@@ -48,7 +49,7 @@ class CreditMonitor:
 
     def record_success(self, seconds: float | None = None) -> None:
         """A call was answered, in `seconds` when known."""
-        self._record("success", seconds=seconds)
+        self._record("success", seconds=None if seconds is None else _seconds(seconds))
 
     def evaluate(self) -> Evaluation:
         """The full answer: status, signals with age and confidence, limits in force."""
@@ -62,6 +63,12 @@ class CreditMonitor:
         """Is the account exhausted, or so slow for a caller that its work should move?"""
         answer = self.evaluate()
         return answer.status == "EXHAUSTED" or _gradual(answer)
+
+
+def _seconds(value: float) -> float:
+    if not 0 <= value < 1e6:
+        raise UsageError(f"{value} is no response time in seconds")
+    return float(value)
 
 
 def _gradual(answer: Evaluation) -> bool:
@@ -112,13 +119,17 @@ def _save(monitor: CreditMonitor, answer: Evaluation, reason: str, to_pc: str | 
 def get_next_pc(pc: str | None = None, state_home: str | Path | None = None) -> str:
     """The PC after `pc` (default: this one) in the fleet's rotation."""
     monitor = CreditMonitor(state_home)
+    return rotation.next_pc(_order(monitor), pc or monitor.config.pc)
+
+
+def _order(monitor: CreditMonitor) -> list[str]:
     link = Link(monitor.home, monitor.config)
-    return rotation.next_pc(link.rotation(link.state.last()), pc or monitor.config.pc)
+    known = link.rotation(link.state.last())
+    # The clone is a cache: one that is new or was removed knows of nobody else.
+    return known if len(known) > 1 else link.rotation(link.refresh())
 
 
 def update_dashboard_data(state_home: str | Path | None = None) -> dict[str, Any]:
     """Bring `dashboards/credit_status.json` up to date and return it."""
     monitor = CreditMonitor(state_home)
-    link = Link(monitor.home, monitor.config)
-    order = link.rotation(link.state.last())
-    return board.update_dashboard(monitor.home, monitor.config, monitor.evaluate().document, order)
+    return board.update_dashboard(monitor.home, monitor.config, monitor.evaluate().document, _order(monitor))
