@@ -29,6 +29,8 @@ _SESSION_KEYS = (
 )
 # Tried in this order until the record fits: the longest texts matter least beyond their beginning.
 _CUTS = ((1000, 30, 300), (500, 20, 200), (200, 10, 100), (80, 5, 60))
+# These name something and are no text; the schema knows them short.
+_LONGEST = {"task_id": 128, "id": 128, "progress": 80}
 
 
 def new_id(t: float) -> str:
@@ -66,7 +68,7 @@ def build(
         "from_pc": from_pc,
         "to_pc": to_pc,
         "timestamp": clock.iso(now),
-        "reason": reason[:300],
+        "reason": _cut(reason, 300, 0),
         "credit_state": {
             "rate_limit_count": credit_state.get("rate_limit_count", 0),
             "error_rate": credit_state.get("error_rate", 0.0),
@@ -95,10 +97,8 @@ def _fitting(
     for length, entries, short in _CUTS:
         made = {
             **record,
-            "current_work": {
-                key: _cut(value, length if "prompt" in key else short, entries) for key, value in work.items()
-            },
-            "task_queue": [_cut(dict(task), short, entries) for task in queue[:entries]],
+            "current_work": _members(work, length, short, entries),
+            "task_queue": [_members(task, short, short, entries) for task in queue[:entries]],
             "excerpts": [_cut(text, min(600, length), entries) for text in excerpts[:5]],
         }
         left_out = len(queue) - len(made["task_queue"])
@@ -107,6 +107,13 @@ def _fitting(
         if len(files.dump_json(made)) < MAX_BYTES:
             break
     return made
+
+
+def _members(given: Mapping[str, Any], length: int, short: int, entries: int) -> dict[str, Any]:
+    return {
+        key: _cut(value, min(length if "prompt" in key else short, _LONGEST.get(key, length)), entries)
+        for key, value in given.items()
+    }
 
 
 def _cut(value: Any, length: int, entries: int) -> Any:
