@@ -265,3 +265,12 @@ def test_auth_trouble_moves_nothing_even_beside_an_overload(scene: Scene) -> Non
     assert scene.actions(answer) == {"a": "alarm", "b": "wait"}
     assert signals(answer) == {"auth": "CRITICAL"}
     assert signals(scene.look(3700)) == {}
+
+
+def test_an_overload_waits_for_the_accounts_limit_not_for_a_models(scene: Scene) -> None:
+    scene.stop_failure(5, session="a")
+    scene.stop_failure(6, OVERLOADED, "overloaded", session="b")
+    scene.stop_failure(7, "You've hit your Opus limit · resets Nov 23, 8:39am (UTC)", session="c")
+    scene.stop_failure(8, "Please run /login", "authentication_failed", session="d")
+    (step,) = [step for step in scene.plan(scene.look(9)) if step.session.id == "b"]
+    assert step.action == "handoff" and step.limit is not None and step.limit.type == "five_hour"
