@@ -14,7 +14,7 @@ from trinity import config, home, program
 from trinity.credit import evaluation
 from trinity.errors import UsageError
 from trinity.fleet import operations
-from trinity.relay import accept, board, rounds
+from trinity.relay import accept, board, rounds, watch
 from trinity.relay.link import Link
 
 
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.id:
         record, outcome = accept.accept(state, settings, answer, arguments.id, not arguments.no_launch)
         text = f"handoff {record['id']}: {outcome}"
+        watch.call(state)
         program.answer(arguments, {"handoff": record, "outcome": outcome}, program.clean(text))
         board.write(state, settings, answer)
         return 1 if outcome.startswith("not started") else 0

@@ -26,6 +26,7 @@ CHILD_SECONDS = 600
 _STEP = 1.0
 _STATE_REF = "refs/heads/trinity-state"
 _ROUND_FILE = "round.json"
+_CALL_FILE = "round.called"
 
 
 def write_round(home: Home, next_at: float | None, fleet_url: str | None, profiles: Sequence[str], poll: float) -> None:
@@ -39,8 +40,8 @@ def write_round(home: Home, next_at: float | None, fleet_url: str | None, profil
 
 def call(home: Home) -> None:
     """Ask the loop for a round at once: somebody has changed what it waits for."""
-    wanted = _Round(home)
-    write_round(home, clock.now(), wanted.fleet_url, wanted.profiles, wanted.poll)
+    # A file of its own: a round that is running would write over `round.json`, and the call would be lost.
+    (home.root / _CALL_FILE).touch(mode=0o600)
 
 
 class _Round:
@@ -60,8 +61,7 @@ class _Round:
 def _seen(home: Home, profiles: Sequence[str]) -> tuple[object, ...]:
     """A fingerprint of all that could call for an evaluation: the log, the transcripts, the outbox, the configuration."""
     marks: list[object] = [_mark(home.config_file), _mark(home.paused_file)]
-    for folder in (home.events, home.outbox):
-        marks.append(_newest(folder, (".jsonl", ".json")))
+    marks += [_newest(home.events, (".jsonl",)), _newest(home.outbox, (".json",))]
     for profile in profiles:
         projects = Path(profile) / "projects"
         try:
@@ -131,11 +131,13 @@ class Watch:
     def _loop(self) -> None:
         seen: tuple[object, ...] | None = None
         tip: str | None = None
+        called: object = None
         evaluated = polled = 0.0
         while not self.stopping and self.home.root.is_dir():
             wanted = _Round(self.home)
             now = clock.now()
-            due = wanted.next_at is not None and now >= wanted.next_at
+            call_mark = _mark(self.home.root / _CALL_FILE)
+            due = call_mark != called or (wanted.next_at is not None and now >= wanted.next_at)
             if now < evaluated or now < polled:
                 evaluated = polled = 0.0  # the wall clock was set back
             if now - polled >= wanted.poll:
@@ -144,11 +146,11 @@ class Watch:
                 due, tip = due or newest not in (None, tip), newest or tip
             if now - evaluated >= self.interval:
                 evaluated = now
-                fresh = _seen(self.home, wanted.profiles)
-                due, seen = due or fresh != seen, fresh
+                due = due or _seen(self.home, wanted.profiles) != seen
             if due:
+                # Looked at before: what is written while the round runs calls for another one.
+                called, seen = call_mark, _seen(self.home, wanted.profiles)
                 self._round()
-                seen = _seen(self.home, _Round(self.home).profiles)
                 wanted = _Round(self.home)
             self._sleep(min(evaluated + self.interval, polled + wanted.poll, wanted.next_at or float("inf")))
 
