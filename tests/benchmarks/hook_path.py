@@ -1,6 +1,6 @@
 """What a hook costs, as a ratio to an interpreter that does nothing (`python -S -c pass`), in the same run.
 
-    python tests/benchmarks/hook_path.py [ROUNDS]
+    python tests/benchmarks/hook_path.py [ROUNDS | --quick]
 
 The programs take turns, round by round, and the median of each is compared, so that a machine that is busy for a while
 is busy for all of them. Absolute times drift from run to run and say nothing alone. Goals: a recording hook 1.15 with 1, 10
@@ -27,7 +27,8 @@ GOALS |= {"pre_tool_use 1 KB": 1.10, "status line": 1.10}
 
 
 def main(argv: list[str] | None = None) -> int:
-    rounds = int((argv or ["200"])[0])
+    given = (argv or ["200"])[0]
+    rounds = 3 if given == "--quick" else int(given)
     with tempfile.TemporaryDirectory() as folder:
         programs = _programs(Path(folder))
         took: dict[str, list[float]] = {name: [] for name in programs}

@@ -93,7 +93,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--files", type=int, default=100_000, help="files of the large worktree")
+    parser.add_argument("--quick", action="store_true", help="few rounds and files: shows that it runs")
     options = parser.parse_args(argv)
+    if options.quick:
+        options.rounds, options.files = 2, 200
     started_in = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
