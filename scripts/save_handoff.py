@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     if not arguments.dry_run:
         watch.call(state)
     document = [{"action": one.action, "visible": one.visible, "handoff": one.record} for one in saved]
-    program.answer(arguments, document, "\n".join(one.text() for one in saved))
+    lines = [line for one in saved for line in (one.text(), *[f"  {note}" for note in one.notes])]
+    program.answer(arguments, document, program.clean("\n".join(lines)))
     return 0
 
 

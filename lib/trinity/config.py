@@ -66,6 +66,9 @@ class Resume:
 class Config:
     """`config.json` as values; `profiles` are the CLAUDE_CONFIG_DIR folders whose sessions belong to this PC.
 
+    `roots` are the folders below which this PC's own clones of projects lie; `work_folder` is where work from another PC
+    is unpacked (None: `work` in the state folder).
+
     `wake_command` is run to wake another PC, with `{pc}` replaced by its name; it comes from here and never from the fleet.
     """
 
@@ -82,6 +85,8 @@ class Config:
     ladder: Ladder = field(default_factory=Ladder)
     resume: Resume = field(default_factory=Resume)
     wake_command: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    work_folder: str | None = None
 
     def document(self) -> dict[str, Any]:
         """The file's content, as JSON has it: lists where the values are tuples."""

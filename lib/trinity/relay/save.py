@@ -21,6 +21,7 @@ from trinity.credit.picture import Session
 from trinity.errors import TrinityError
 from trinity.fleet import operations
 from trinity.home import Home
+from trinity.relay import carrying
 from trinity.relay.link import Link, Record
 from trinity.work import handoff, prompt
 
@@ -30,11 +31,13 @@ NEVER = None
 
 @dataclass(frozen=True)
 class Saved:
-    """The handoff, what was done about it ("created", "moved", "parked again", "kept"), and whether the fleet has it."""
+    """The handoff, what was done about it ("created", "moved", "parked again", "kept"), whether the fleet has it, and what
+    a person should know of what travels and what does not."""
 
     record: Record
     action: str
     visible: bool
+    notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """One line for a person."""
@@ -70,6 +73,9 @@ def save(
             return _again(link, known, record, limit, to, dry_run)
         if dry_run:
             return Saved(record, "would be created", False)
+        sent = carrying.send(link, record) if record["to_pc"] != config.pc else carrying.Sent(None, [])
+        if sent.parts:
+            record["parts"] = sent.parts
         operation = operations.create(config.pc, record)
         if incident:
             # The same incident noticed twice is the same operation, and counts once.
@@ -79,7 +85,9 @@ def save(
             raise TrinityError(f"the handoff was refused: {done.refused}")
         program.log(home, "handoff", f"{record['id']} created, {record['state']}, {reason}")
         link.beat("handoff_initiated", to_pc=record["to_pc"], reason=reason)
-        return Saved(record, "created", done.visible)
+        for note in sent.notes:
+            program.log(home, "handoff", f"{record['id']} {note}")
+        return Saved(record, "created", done.visible, tuple(sent.notes))
 
 
 def _queue_handoff(records: Sequence[Record], limit: Limit | None) -> Record | None:
@@ -97,7 +105,7 @@ def _record(
     excerpts: Sequence[str],
 ) -> Record:
     parked = to is None or to == config.pc
-    described, work, queue = _described(session)
+    described, work, queue = _described(session, config.pc)
     return handoff.build(
         now=clock.now(),
         from_pc=config.pc,
@@ -115,7 +123,9 @@ def _record(
     )
 
 
-def _described(session: Session | None) -> tuple[list[dict[str, Any]], Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+def _described(
+    session: Session | None, pc: str
+) -> tuple[list[dict[str, Any]], Mapping[str, Any], Sequence[Mapping[str, Any]]]:
     """The session as the record holds it, its current work and its task queue."""
     if session is None:
         return [], {}, []
@@ -127,6 +137,7 @@ def _described(session: Session | None) -> tuple[list[dict[str, Any]], Mapping[s
     found = sessions.work_of(config_dir, path, session.id, ignore=prompt.is_ours)
     described = {
         "session_id": session.id,
+        "pc": pc,
         "cwd": session.cwd or tail.cwd or "",
         "transcript_path": str(path),
         "transcript_bytes": tail.size,

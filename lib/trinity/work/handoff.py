@@ -17,6 +17,7 @@ from trinity.work.redaction import redact
 MAX_BYTES = 10_000
 _SESSION_KEYS = (
     "session_id",
+    "pc",
     "cwd",
     "transcript_path",
     "transcript_bytes",

@@ -1,0 +1,197 @@
+"""Carrying a conversation and its uncommitted files to another PC, and unpacking both there.
+
+`send` brings a cut of one moment to the fleet's remote before the handoff names it; what stays behind (secrets, files beyond
+the cap, what is no git worktree) is said in `notes`. `receive` lays the work into a folder of its own, proves it equal or
+says what differs, and puts the conversation where the client finds it for that folder. Neither changes anything of the
+user's repository, worktree or conversation.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trinity import files, git, schema
+from trinity.config import Config
+from trinity.errors import TrinityError
+from trinity.fleet import parts
+from trinity.relay.link import Link, Record
+from trinity.work import conversation, secret_files
+from trinity.work.carry import pack, restore
+
+_CONVERSATION = "conversation/"
+_BUNDLE = "parcel.bundle"
+_MANIFEST = "parcel.json"
+_DEEPEST = 3
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Sent:
+    """`parts` as the record names them, None when nothing travels but the record; `notes` for a person."""
+
+    parts: dict[str, Any] | None
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """The work as it lies on this PC: the record's session with this PC's paths, and what the model has to be told."""
+
+    session: dict[str, Any]
+    note: str
+    equal: bool
+    differences: list[str]
+
+
+def send(link: Link, record: Record) -> Sent:
+    """Bring the conversation and files of the record's first session to the remote, as parts of its epoch.
+
+    Raises Offline or Busy when the remote cannot be reached, TrinityError when the work cannot be packed.
+    """
+    session = (record.get("sessions") or [None])[0]
+    if session is None:
+        return Sent(None, [])
+    notes: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="parts-", dir=link.home.root) as folder:
+        contents = _conversation(session, Path(folder), notes)
+        contents |= _files(session, Path(folder), notes)
+        if not contents:
+            return Sent(None, notes)
+        made = parts.push_parts(link.state, record["id"], record["epoch"], contents)
+    return Sent(made.document(), notes)
+
+
+def _conversation(session: dict[str, Any], folder: Path, notes: list[str]) -> dict[str, Path | bytes]:
+    transcript = Path(session.get("transcript_path") or "")
+    if not transcript.is_file():
+        notes.append("the conversation is gone: handed over in words")
+        return {}
+    into = folder / "conversation"
+    found = conversation.collect(transcript, into)
+    if not found.may_travel:
+        notes.append(f"{found.signed_secrets} secrets in the model's signed thoughts: handed over in words")
+        return {}
+    if found.redacted:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in found.redacted.items())
+        notes.append(f"secrets in the conversation were replaced by tags: {kinds}")
+    notes += [f"left behind: {_of(line)}" for line in found.left_out[:_SHOWN]]
+    return {_CONVERSATION + name: into / name for name in found.names}
+
+
+def _files(session: dict[str, Any], folder: Path, notes: list[str]) -> dict[str, Path | bytes]:
+    if not _in_worktree(Path(session["cwd"])):
+        notes.append(f"'{session['cwd']}' is no git worktree: its files stay")
+        return {}
+    parcel = pack.pack(Path(session["cwd"]), folder / "parcel", withheld=secret_files.withheld)
+    notes += [f"left behind: {_of(line)}" for line in parcel.left_out[:_SHOWN]]
+    if len(parcel.left_out) > _SHOWN:
+        notes.append(f"left behind: {len(parcel.left_out) - _SHOWN} more")
+    if not parcel.consistent:
+        notes.append(f"somebody was still writing: {', '.join(parcel.moving[:_SHOWN])}")
+    return {_BUNDLE: parcel.bundle, _MANIFEST: files.dump_json(parcel.manifest)}
+
+
+def _in_worktree(folder: Path) -> bool:
+    try:
+        return git.Repository(folder, as_user=True).run("rev-parse", "--is-inside-work-tree").strip() == b"true"
+    except (git.GitError, OSError):
+        return False
+
+
+def _of(line: dict[str, Any]) -> str:
+    return f"{line.get('path', 'a file')} ({line.get('reason', '')})"
+
+
+def receive(link: Link, config: Config, record: Record) -> Arrived:
+    """Fetch and unpack the parts that the record names; raises TrinityError, Offline, Busy."""
+    named = record["parts"]
+    session = dict(record["sessions"][0])
+    fetched = link.home.root / "arrivals" / f"{record['id']}-e{record['epoch']}"
+    fetched.parent.mkdir(mode=0o700, exist_ok=True)
+    if fetched.exists():
+        shutil.rmtree(fetched)  # ours alone: a receive that was interrupted
+    parts.fetch_parts(link.state, record["id"], named["epoch"], fetched, named["oid"])
+    try:
+        return _unpack(link, config, record, session, fetched)
+    finally:
+        shutil.rmtree(fetched, ignore_errors=True)
+
+
+def _unpack(link: Link, config: Config, record: Record, session: dict[str, Any], fetched: Path) -> Arrived:
+    base = Path(config.work_folder) if config.work_folder else link.home.root / "work"
+    target = base / f"{Path(session['cwd']).name or 'work'}-{record['id'][-8:]}-e{record['epoch']}"
+    old = session["cwd"]
+    differences: list[str] = []
+    left_out: list[dict[str, Any]] = []
+    cwd = target
+    if (fetched / _MANIFEST).is_file():
+        manifest = schema.read("parcel", (fetched / _MANIFEST).read_bytes(), _MANIFEST, limit=64_000_000)
+        clone = project(config.roots, manifest["remotes"])
+        restored = restore.restore(manifest, fetched / _BUNDLE, target, clone)
+        cwd, differences, left_out = restored.cwd, restored.differences, restored.left_out
+    else:
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    session |= {"cwd": str(cwd), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
+    if (fetched / _CONVERSATION).is_dir():
+        placed = conversation.place(fetched / _CONVERSATION, Path(config.profiles[0]), cwd, session["session_id"])
+        session["transcript_path"] = str(placed.transcript)
+    note = conversation.moved_note(old, str(cwd), left_out=left_out, tags=True)
+    return Arrived(session, note, not differences, differences)
+
+
+def project(roots: tuple[str, ...], remotes: dict[str, str]) -> Path | None:
+    """This PC's clone of a project with one of these remotes, below the configured folders; None when there is none."""
+    wanted = {_plain(url) for url in remotes.values()}
+    for root in roots:
+        for folder in _folders(Path(root), _DEEPEST):
+            if (folder / ".git").exists() and wanted & _urls(folder):
+                return folder
+    return None
+
+
+def _folders(root: Path, depth: int) -> list[Path]:
+    found = [root]
+    if depth and not (root / ".git").exists():
+        try:
+            below = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink())
+        except OSError:
+            return found
+        for entry in below:
+            if not entry.name.startswith("."):
+                found += _folders(entry, depth - 1)
+    return found
+
+
+def _urls(folder: Path) -> set[str]:
+    try:
+        listed = git.Repository(folder).run("config", "--get-regexp", r"^remote\..*\.url$").decode("utf-8", "replace")
+    except git.GitError:
+        return set()
+    return {_plain(line.partition(" ")[2]) for line in listed.splitlines()}
+
+
+def _plain(url: str) -> str:
+    """`git@host:a/b.git`, `ssh://git@host/a/b` and `https://host/a/b` are one project."""
+    text = url.strip().removesuffix("/").removesuffix(".git")
+    if "://" in text:
+        text = text.partition("://")[2]
+    elif ":" in text and not text.startswith("/"):
+        text = text.replace(":", "/", 1)
+    return text.rpartition("@")[2].lower()
+
+
+def dumped(arrived: Arrived) -> str:
+    """For the log: how the work arrived."""
+    state = "equal" if arrived.equal else f"with differences: {json.dumps(arrived.differences[:_SHOWN])}"
+    return f"unpacked {state} at {arrived.session['cwd']}"
+
+
+def check_folder(config: Config) -> None:
+    """Raise TrinityError when this PC cannot take work: no profile to put a conversation into."""
+    if not config.profiles:
+        raise TrinityError("this PC has no Claude Code profile", "./install.sh")
