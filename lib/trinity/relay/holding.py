@@ -54,6 +54,9 @@ def _start(made: Round, record: Record, entry: dict[str, Any]) -> str:
         entry = starting.start(made.home, made.config, record, entry)
     except TrinityError as error:
         return _put_off(made, record, error.message)
+    except OSError as error:
+        # A client that is no program, a full disk: it holds up this handoff, not the others of the round.
+        return _put_off(made, record, f"{error.strerror or error}: '{error.filename or made.config.client}'")
     journal.note(made.home, record["id"], record["epoch"], **entry)
     if entry["mode"] not in AUTOMATIC:
         return _done(made, record, "handed to a person: " + entry["where"])
