@@ -83,7 +83,8 @@ def _half_started(made: Round, record: Record, entry: dict[str, Any]) -> None:
     session_id = entry.get("session_id")
     found = _process_of(session_id) if session_id else None
     if found is not None:
-        entry = {**entry, "pid": found[0], "born": found[1], "started_at": clock.iso(found[1], milliseconds=True)}
+        entry = {**entry, "pid": found[0], "born": starting.birth(found[0])}
+        entry["started_at"] = clock.iso(found[1], milliseconds=True)
         entry["where"] = f"process {found[0]}"
         journal.note(made.home, record["id"], record["epoch"], **entry)
         _judge(made, record, entry, starting.seen(entry))

@@ -7,6 +7,7 @@ new session is started from the handoff's text), or dead.
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> 
     return {
         **entry,
         "pid": started.pid,
-        "born": _birth(started.pid),
+        "born": birth(started.pid),
         "started_at": clock.iso(milliseconds=True),
         "where": started.where,
         "config_dir": session.get("config_dir"),
@@ -126,7 +127,7 @@ def transcript_of(entry: dict[str, Any]) -> Path | None:
 def lives(entry: dict[str, Any]) -> bool:
     """Does the started client still run? Known by its process, else by the client's own list of live sessions."""
     if entry.get("pid") is not None:
-        return _birth(entry["pid"]) == entry.get("born") is not None
+        return birth(entry["pid"]) == entry.get("born") is not None
     profile = Path(entry["config_dir"]) if entry.get("config_dir") else Path.home() / ".claude"
     return any(client["session_id"] == entry["session_id"] for client in sessions.live_clients(profile))
 
@@ -193,14 +194,29 @@ def journal_entry(home: Home, record: Record) -> dict[str, Any] | None:
     return journal.read(home, record["id"], record["epoch"])
 
 
-def _birth(pid: int | None) -> float | None:
-    """When the process began; None when it does not run. A process id alone may have been given to another."""
+def _birth_linux(pid: int | None) -> str | None:
+    # In ticks since the boot: seconds since 1970 are made of these and the clock, and move whenever that is set.
+    try:
+        data = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    fields = data.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else f"{fields[19]}@{boot}"
+
+
+def _birth_anywhere(pid: int | None) -> str | None:
     import psutil
 
     if pid is None:
         return None
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.3f}"
     except psutil.Error:
         return None
+
+
+# When a process began, as a text to be compared; None when it does not run. A process id alone may have been given to
+# another process since.
+birth = _birth_linux if sys.platform == "linux" else _birth_anywhere
