@@ -18,6 +18,7 @@ from trinity import clock, files, program
 from trinity.config import Config
 from trinity.credit import limits, sessions, transcript_tail, transcripts
 from trinity.credit.transcripts import Cursor
+from trinity.errors import TrinityError
 from trinity.fleet import journal
 from trinity.home import Home
 from trinity.work import client as clients
@@ -59,6 +60,7 @@ def new_conversation(mode: str) -> dict[str, Any]:
 def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> dict[str, Any]:
     """Start the client for `record` as `entry` says; the entry with pid, started_at and where. Raises TrinityError."""
     session = (record.get("sessions") or [{}])[0]
+    _check_profile(config, session.get("config_dir"))
     fresh = bool(entry.get("new"))
     begin = launch.Start(
         client=clients.find(config.client),
@@ -85,6 +87,15 @@ def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> 
         "where": started.where,
         "config_dir": session.get("config_dir"),
     }
+
+
+def _check_profile(config: Config, config_dir: str | None) -> None:
+    # Its settings say what a session may do and which programs its hooks run: that is this PC's to choose, not a record's.
+    own = {Path.home() / ".claude", *map(Path, config.profiles)}
+    if config_dir and Path(config_dir) not in own:
+        raise TrinityError(
+            f"'{config_dir}' is no profile of this PC", "add it to profiles in config.json, if you trust its settings"
+        )
 
 
 def take_back_note(home: Home, entry: dict[str, Any]) -> None:
