@@ -191,6 +191,8 @@ def continued(record: Record) -> str:
         if not path.is_file():
             continue
         tail = transcript_tail.tail_facts(path)
+        if tail.last_uuid is not None and tail.last_uuid == session.get("last_uuid"):
+            continue  # nothing was added, whatever the times say
         stopped_at = clock.parse(record["timestamp"])
         if record.get("limit"):
             stopped_at = min(stopped_at, clock.parse(record["limit"]["seen_at"]))
@@ -198,6 +200,18 @@ def continued(record: Record) -> str:
         if tail.ends_with in ("answer", "tool_use", "tool_result") and (tail.last_time or 0) > stopped_at + 1:
             return "the session went on by itself"
     return ""
+
+
+def as_it_stands(record: Record) -> list[dict[str, Any]]:
+    """The record's sessions, with the ends that their transcripts have now."""
+    found = []
+    for session in record.get("sessions") or []:
+        path = Path(session.get("transcript_path") or "")
+        if path.is_file():
+            tail = transcript_tail.tail_facts(path)
+            session = {**session, "transcript_bytes": tail.size, "last_uuid": tail.last_uuid}
+        found.append(session)
+    return found
 
 
 def journal_entry(home: Home, record: Record) -> dict[str, Any] | None:
