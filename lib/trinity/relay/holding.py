@@ -42,9 +42,12 @@ def _begin(made: Round, record: Record, mode: str) -> str:
     went_on = starting.continued(record)
     if went_on:
         return _done(made, record, went_on)
+    open_in = starting.open_in(record, mode)
+    if open_in:
+        return _release(made, record, open_in)
     entry = starting.prepare(record, mode)
-    if mode == "tmux" or mode == "terminal":
-        starting.end_clients(starting.live_elsewhere(record))
+    if mode in ("tmux", "terminal"):
+        starting.end_clients([int(client["pid"]) for client in starting.live_elsewhere(record)])
     journal.note(made.home, record["id"], record["epoch"], **entry)
     return _start(made, record, entry)
 

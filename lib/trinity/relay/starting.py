@@ -158,15 +158,31 @@ def wait(entry: dict[str, Any], seconds: float) -> Seen:
         time.sleep(_POLL_SECONDS)
 
 
-def live_elsewhere(record: Record) -> list[int]:
-    """Process ids of clients that have the record's conversation open."""
-    found = []
-    for session in record.get("sessions") or []:
-        if session.get("config_dir"):
-            for client in sessions.live_clients(Path(session["config_dir"])):
-                if client["session_id"] == session["session_id"]:
-                    found.append(int(client["pid"]))
-    return found
+def live_elsewhere(record: Record) -> list[sessions.Client]:
+    """The clients that have the record's conversation open."""
+    return [
+        client
+        for session in record.get("sessions") or []
+        if session.get("config_dir")
+        for client in sessions.live_clients(Path(session["config_dir"]))
+        if client["session_id"] == session["session_id"]
+    ]
+
+
+def open_in(record: Record, mode: str) -> str:
+    """Why a client that has the conversation open forbids a start in `mode`, in words; empty when none does.
+
+    The client itself lets one conversation be open twice, and both then write to it. Only an idle client is ever asked to
+    leave, and only where a window takes its place: a person may sit at it. One that runs where this process cannot
+    look is known by a number that means another process here.
+    """
+    for client in live_elsewhere(record):
+        where = f"the conversation is open in a client (process {client['pid']})"
+        if mode == "headless":
+            return f"{where}: go on there, or close it"
+        if mode in ("tmux", "terminal") and not (client["certain"] and client["status"] == "idle"):
+            return f"{where}, which is {client['status'] or 'not known to be idle'}: go on there, or close it"
+    return ""
 
 
 def end_clients(pids: list[int]) -> None:

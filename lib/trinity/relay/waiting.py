@@ -125,6 +125,9 @@ def queued(made: Round, record: Record) -> None:
     elif how == "headless" and made.running >= made.config.resume.at_once:
         made.waiting.append((record, "next, when the running one has ended"))
         made.due(made.now + LATER_SECONDS)
+    elif open_in := starting.open_in(record, how):
+        made.waiting.append((record, open_in))
+        made.due(made.now + LATER_SECONDS)
     else:
         holding.claim(made, record, how, by_hand=False)
 
