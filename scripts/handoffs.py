@@ -18,7 +18,7 @@ from typing import Any
 from trinity import clock, config, home, program
 from trinity.errors import TrinityError, UsageError
 from trinity.fleet import operations
-from trinity.relay import accept, board, rounds
+from trinity.relay import accept, board, rounds, watch
 from trinity.relay.link import OPEN_STATES, Link
 
 CHAIN = ("written", "pushed", "seen", "claimed", "started", "first_line")
@@ -56,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         done = link.submit(operation)
         if done.refused:
             raise TrinityError(f"cannot {arguments.action} '{record['id']}': {done.refused}")
+        watch.call(state)
     text = f"handoff {record['id']}: {'would be ' if arguments.dry_run else ''}{_PAST[arguments.action]}"
     program.answer(arguments, {"id": record["id"], "action": arguments.action}, text)
     return 0

@@ -14,7 +14,7 @@ from trinity import config, home, program
 from trinity.credit import evaluation
 from trinity.credit.picture import Session
 from trinity.errors import TrinityError
-from trinity.relay import board, save
+from trinity.relay import board, save, watch
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
         for session in _sessions(state, settings, answer, arguments.session)
     ]
     board.write(state, settings, answer)
+    if not arguments.dry_run:
+        watch.call(state)
     document = [{"action": one.action, "visible": one.visible, "handoff": one.record} for one in saved]
     program.answer(arguments, document, "\n".join(one.text() for one in saved))
     return 0

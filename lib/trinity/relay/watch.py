@@ -26,6 +26,7 @@ CHILD_SECONDS = 600
 _STEP = 1.0
 _STATE_REF = "refs/heads/trinity-state"
 _ROUND_FILE = "round.json"
+_CALL_FILE = "called"
 
 
 def write_round(home: Home, next_at: float | None, fleet_url: str | None, profiles: Sequence[str], poll: float) -> None:
@@ -39,8 +40,8 @@ def write_round(home: Home, next_at: float | None, fleet_url: str | None, profil
 
 def call(home: Home) -> None:
     """Ask the loop for a round at once: somebody has changed what it waits for."""
-    wanted = _Round(home)
-    write_round(home, clock.now(), wanted.fleet_url, wanted.profiles, wanted.poll)
+    # A file of its own: a round that is under way has not seen the change, and writes its own next time over this one.
+    (home.root / _CALL_FILE).write_text(f"{clock.now()}\n", encoding="utf-8", newline="\n")
 
 
 class _Round:
@@ -50,18 +51,22 @@ class _Round:
         try:
             document = json.loads((home.root / _ROUND_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            document = None
+        if not isinstance(document, dict):
             document = {}
-        self.next_at: float | None = document.get("next_at")
-        self.fleet_url: str | None = document.get("fleet_url")
-        self.profiles: list[str] = document.get("profiles") or []
-        self.poll: float = document.get("poll_seconds") or 30.0
+        next_at, url, poll = (document.get(key) for key in ("next_at", "fleet_url", "poll_seconds"))
+        profiles = document.get("profiles")
+        self.next_at: float | None = float(next_at) if isinstance(next_at, int | float) else None
+        self.fleet_url: str | None = url if isinstance(url, str) else None
+        self.profiles: list[str] = [str(profile) for profile in profiles] if isinstance(profiles, list) else []
+        self.poll: float = max(1.0, float(poll)) if isinstance(poll, int | float) else 30.0
 
 
 def _seen(home: Home, profiles: Sequence[str]) -> tuple[object, ...]:
     """A fingerprint of all that could call for an evaluation: the log, the transcripts, the outbox, the configuration."""
     marks: list[object] = [_mark(home.config_file), _mark(home.paused_file)]
-    for folder in (home.events, home.outbox):
-        marks.append(_newest(folder, (".jsonl", ".json")))
+    # Not the cache beside the event log: each round writes it.
+    marks += [_newest(home.events, (".jsonl",)), _newest(home.outbox, (".json",))]
     for profile in profiles:
         projects = Path(profile) / "projects"
         try:
@@ -131,13 +136,15 @@ class Watch:
     def _loop(self) -> None:
         seen: tuple[object, ...] | None = None
         tip: str | None = None
+        called: object = None
         evaluated = polled = 0.0
         while not self.stopping and self.home.root.is_dir():
             wanted = _Round(self.home)
             now = clock.now()
-            due = wanted.next_at is not None and now >= wanted.next_at
+            due = (wanted.next_at is not None and now >= wanted.next_at) or _mark(self.home.root / _CALL_FILE) != called
             if now < evaluated or now < polled:
-                evaluated = polled = 0.0  # the wall clock was set back
+                # The wall clock was set back: what a round had asked for is as far ahead as it was set.
+                due, evaluated, polled = True, 0.0, 0.0
             if now - polled >= wanted.poll:
                 polled = now
                 newest = _tip(wanted.fleet_url)
@@ -147,9 +154,12 @@ class Watch:
                 fresh = _seen(self.home, wanted.profiles)
                 due, seen = due or fresh != seen, fresh
             if due:
+                # Noted before the round: what happens while it works is for the next one.
+                called, seen = _mark(self.home.root / _CALL_FILE), _seen(self.home, wanted.profiles)
                 self._round()
-                seen = _seen(self.home, _Round(self.home).profiles)
-                wanted = _Round(self.home)
+                before, wanted = wanted, _Round(self.home)
+                if wanted.profiles != before.profiles:
+                    seen = _seen(self.home, wanted.profiles)
             self._sleep(min(evaluated + self.interval, polled + wanted.poll, wanted.next_at or float("inf")))
 
     def _round(self) -> None:
