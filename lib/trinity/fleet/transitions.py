@@ -119,11 +119,13 @@ def repark(tree: Tree, operation: Operation) -> Edits | Refusal:
     found = _held(tree, operation)
     if isinstance(found, Refusal):
         return found
+    # Refused by a limit, or waiting for a person: neither says that this work cannot be started.
     return _put(
         found,
         operation,
         **operation["news"],
         state="parked",
+        attempts=0,
         parked_until=operation["until"],
         owner=None,
         outcome=operation["reason"][:1000] or None,
