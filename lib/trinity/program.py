@@ -47,8 +47,9 @@ def parser(doc: str | None, changes: bool = False) -> argparse.ArgumentParser:
 
 
 def answer(arguments: argparse.Namespace, document: Any, text: str) -> None:
-    """Print the answer on stdout: `document` with --json, else `text`."""
-    sys.stdout.write(files.dump_json(document).decode("utf-8") if arguments.json else text.rstrip("\n") + "\n")
+    """Print the answer on stdout: `document` with --json, else `text`, made harmless for a terminal."""
+    shown = files.dump_json(document).decode("utf-8") if arguments.json else clean(text).rstrip("\n") + "\n"
+    sys.stdout.write(shown)
 
 
 def say(text: str) -> None:

@@ -121,7 +121,8 @@ def _fold(home: Home, config: Config, held: Picture, now: float) -> None:
         folder.event(event)
     held.position = reading.position
     held.damaged += reading.damaged
-    since = held.swept_at - _SWEEP_OVERLAP if held.swept_at else now - _FIRST_SWEEP
+    # The clock may have been set back since the last sweep.
+    since = min(held.swept_at, now) - _SWEEP_OVERLAP if held.swept_at else now - _FIRST_SWEEP
     for path in _changed(config, held, since):
         try:
             facts, cursor = transcripts.read_new(path, held.cursors.get(str(path)), _FIRST_BYTES)

@@ -164,6 +164,10 @@ class _Frame:
 
     def hard(self, type_: str, resets_at: float | None, confidence: float, why: str, model: str | None) -> Verdict:
         scope = "account+model" if model else "account"
+        if resets_at is not None and resets_at <= self.seen_at:
+            # Refused after the reset it names: one of the clocks is off. Without a pause work would be started again and
+            # again until it counts as hopeless.
+            resets_at, confidence = self.seen_at + self.transient_seconds, min(confidence, 0.5)
         limit = Limit(type_, scope, model, resets_at, self.source, self.seen_at, confidence)
         person = type_ in _PERSON and resets_at is None
         return Verdict("hard", limit, not person, person, why)

@@ -17,7 +17,7 @@ from trinity.credit.limits import Limit
 from trinity.credit.picture import Session
 from trinity.errors import UsageError
 from trinity.fleet import rotation
-from trinity.relay import act, board, pausing, save
+from trinity.relay import act, board, pausing, save, watch
 from trinity.relay.link import Link
 
 # How long a handoff without a known reset rests, and the acting after a forced one.
@@ -97,7 +97,9 @@ def trigger_handoff(
         return []
     to_pc = get_next_pc(state_home=monitor.home.root) if force else None
     saved = _save(monitor, answer, reason, None if to_pc == monitor.config.pc else to_pc)
-    if force:
+    pause = pausing.read(monitor.home)
+    # A person's own pause, which may have no end, is not cut short.
+    if force and (pause is None or (pause.until is not None and pause.until < clock.now() + UNKNOWN_RESET_SECONDS)):
         pausing.pause(monitor.home, clock.now() + UNKNOWN_RESET_SECONDS)
     update_dashboard_data(monitor.home.root)
     return [one.record for one in saved]
@@ -110,10 +112,12 @@ def _save(monitor: CreditMonitor, answer: Evaluation, reason: str, to_pc: str | 
         now = clock.now()
         limit = Limit("transient", "account", None, now + UNKNOWN_RESET_SECONDS, "person", now, 0.5)
     sessions: list[Session | None] = [*answer.stopped] or [None]
-    return [
+    saved = [
         save.save(monitor.home, monitor.config, session=session, limit=limit, reason=reason, to=to_pc)
         for session in sessions
     ]
+    watch.call(monitor.home)
+    return saved
 
 
 def get_next_pc(pc: str | None = None, state_home: str | Path | None = None) -> str:

@@ -27,7 +27,9 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
     """One round; offline, what can be done here is done. Raises Busy when another round runs."""
     with locks.hold(home.locks / "accept.lock", timeout=1):
         link = Link(home, config)
-        made = Round(home, config, link, evaluation, clock.now(), pausing.read(home) is not None or not config.act)
+        pause = pausing.read(home)
+        made = Round(home, config, link, evaluation, clock.now(), pause is not None or not config.act)
+        made.due(pause.until if pause else None)
         snapshot = link.refresh()
         records = [record for record in link.handoffs(snapshot) if record["state"] in OPEN_STATES]
         mine = [r for r in records if config.pc in (r["to_pc"], r["owner"])]
@@ -52,14 +54,16 @@ def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, 
         link = Link(home, config)
         made = Round(home, config, link, evaluation, clock.now(), False)
         record = rounds.find(link, link.refresh(), handoff_id)
-        if record["state"] == "parked" and link.submit(operations.park(config.pc, record["id"], clock.iso())).refused:
-            raise TrinityError(f"handoff {record['id']} was changed by another PC", "handoffs.py list")
         if record["state"] not in ("queued", "parked"):
             raise TrinityError(f"handoff {record['id']} is {record['state']}", f"handoffs.py show {record['id']}")
         mode = waiting.mode(config, record) if launching else "none"
         if mode == "offer":
             # A person accepts a conversation of a person: where it can be looked at, if there is such a place.
             mode = "tmux" if shutil.which("tmux") else "headless"
+        if open_in := starting.open_in(record, mode):
+            raise TrinityError(open_in, f"handoffs.py show {record['id']}")
+        if record["state"] == "parked" and link.submit(operations.park(config.pc, record["id"], clock.iso())).refused:
+            raise TrinityError(f"handoff {record['id']} was changed by another PC", "handoffs.py list")
         return holding.claim(made, record, mode, by_hand=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from trinity import clock, program
-from trinity.credit import transcript_tail
+from trinity.credit import limits, transcript_tail
 from trinity.errors import TrinityError
 from trinity.fleet import journal, operations
 from trinity.relay import rounds, starting
@@ -42,9 +42,12 @@ def _begin(made: Round, record: Record, mode: str) -> str:
     went_on = starting.continued(record)
     if went_on:
         return _done(made, record, went_on)
+    open_in = starting.open_in(record, mode)
+    if open_in:
+        return _release(made, record, open_in)
     entry = starting.prepare(record, mode)
-    if mode == "tmux" or mode == "terminal":
-        starting.end_clients(starting.live_elsewhere(record))
+    if mode in ("tmux", "terminal"):
+        starting.end_clients([int(client["pid"]) for client in starting.live_elsewhere(record)])
     journal.note(made.home, record["id"], record["epoch"], **entry)
     return _start(made, record, entry)
 
@@ -54,6 +57,9 @@ def _start(made: Round, record: Record, entry: dict[str, Any]) -> str:
         entry = starting.start(made.home, made.config, record, entry)
     except TrinityError as error:
         return _put_off(made, record, error.message)
+    except OSError as error:
+        # A client that is no program, a full disk: it holds up this handoff, not the others of the round.
+        return _put_off(made, record, f"{error.strerror or error}: '{error.filename or made.config.client}'")
     journal.note(made.home, record["id"], record["epoch"], **entry)
     if entry["mode"] not in AUTOMATIC:
         return _done(made, record, "handed to a person: " + entry["where"])
@@ -80,7 +86,8 @@ def _half_started(made: Round, record: Record, entry: dict[str, Any]) -> None:
     session_id = entry.get("session_id")
     found = _process_of(session_id) if session_id else None
     if found is not None:
-        entry = {**entry, "pid": found[0], "born": found[1], "started_at": clock.iso(found[1], milliseconds=True)}
+        entry = {**entry, "pid": found[0], "born": starting.birth(found[0])}
+        entry["started_at"] = clock.iso(found[1], milliseconds=True)
         entry["where"] = f"process {found[0]}"
         journal.note(made.home, record["id"], record["epoch"], **entry)
         _judge(made, record, entry, starting.seen(entry))
@@ -115,15 +122,9 @@ def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.S
             _look_again(made, entry)
             made.waiting.append((record, f"runs {where}"))
             return f"runs {where}"
-        tail = _tail(entry)
-        if tail is not None and tail.stopped and tail.verdict and tail.verdict.kind in ("hard", "transient"):
-            # Stopped again after some work: the evaluation parks this handoff again.
-            made.waiting.append((record, "stopped again"))
-            made.due(made.now + made.config.interval_seconds)
-            return "stopped again"
-        return _done(made, record, "the resumed session has ended")
+        return _ended(made, record, _tail(entry))
     if found.state == "limit" and found.verdict is not None:
-        return _limited(made, record, found)
+        return _limited(made, record, found.verdict, found.text)
     if lives:
         _look_again(made, entry)
         made.waiting.append((record, f"started, no answer yet, {where}"))
@@ -137,6 +138,30 @@ def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.S
     return _release(made, record, f"the new session ended without an answer: {found.text or 'no word'}")
 
 
+def _ended(made: Round, record: Record, tail: transcript_tail.Tail | None) -> str:
+    """The started client is gone and had answered: was the work finished, or stopped in the middle?"""
+    error = tail.error if tail is not None else None
+    verdict = tail.verdict if tail is not None else None
+    if error is not None and verdict is not None:
+        if verdict.kind == "hard":
+            # The evaluation parks this handoff again.
+            made.waiting.append((record, "stopped again"))
+            made.due(made.now + made.config.interval_seconds)
+            return "stopped again"
+        if verdict.kind in ("transient", "auth"):
+            return _limited(made, record, verdict, error.text)
+        text = f"the resumed session has ended by an error: {error.text}"
+        program.log(made.home, "alarms", f"handoff {record['id']}: {text}")
+        return _done(made, record, text)
+    if tail is not None and tail.ends_with in ("prompt", "tool_use", "tool_result"):
+        # Killed, or the machine went down. A person may have meant it, so a person says that it shall go on.
+        text = "the resumed session ended in the middle of its work"
+        program.log(made.home, "alarms", f"handoff {record['id']}: {text}")
+        _park_again(made, record, None, text, {"limit": None, "sessions": starting.as_it_stands(record)})
+        return text
+    return _done(made, record, "the resumed session has ended")
+
+
 def _look_again(made: Round, entry: dict[str, Any]) -> None:
     young = made.now - clock.parse(entry["started_at"]) < YOUNG_SECONDS
     made.due(made.now + (SOON_SECONDS if young else LATER_SECONDS))
@@ -147,12 +172,14 @@ def _tail(entry: dict[str, Any]) -> transcript_tail.Tail | None:
     return transcript_tail.tail_facts(path) if path is not None else None
 
 
-def _limited(made: Round, record: Record, found: starting.Seen) -> str:
-    limit = found.verdict.limit if found.verdict else None
+def _limited(made: Round, record: Record, verdict: limits.Verdict, said: str) -> str:
+    limit = verdict.limit
     until = clock.iso(limit.resets_at) if limit and limit.resets_at else None
     text = f"still at the limit, parked until {until or 'a success'}"
-    if found.verdict is not None and found.verdict.kind == "auth":
-        text = f"login trouble: {found.text}"
+    if verdict.kind == "transient":
+        text = f"{said}; tried again at {until}"
+    elif verdict.kind == "auth":
+        text = f"login trouble: {said}"
         program.log(made.home, "alarms", f"handoff {record['id']}: {text}")
     _park_again(made, record, until, text, {"limit": limit.fields() if limit else None})
     made.due(limit.resets_at if limit else None)

@@ -7,6 +7,7 @@ new session is started from the handoff's text), or dead.
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from trinity import clock, files, program
 from trinity.config import Config
 from trinity.credit import limits, sessions, transcript_tail, transcripts
 from trinity.credit.transcripts import Cursor
+from trinity.errors import TrinityError
 from trinity.fleet import journal
 from trinity.home import Home
 from trinity.work import client as clients
@@ -58,6 +60,7 @@ def new_conversation(mode: str) -> dict[str, Any]:
 def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> dict[str, Any]:
     """Start the client for `record` as `entry` says; the entry with pid, started_at and where. Raises TrinityError."""
     session = (record.get("sessions") or [{}])[0]
+    _check_profile(config, session.get("config_dir"))
     fresh = bool(entry.get("new"))
     begin = launch.Start(
         client=clients.find(config.client),
@@ -79,11 +82,20 @@ def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> 
     return {
         **entry,
         "pid": started.pid,
-        "born": _birth(started.pid),
+        "born": birth(started.pid),
         "started_at": clock.iso(milliseconds=True),
         "where": started.where,
         "config_dir": session.get("config_dir"),
     }
+
+
+def _check_profile(config: Config, config_dir: str | None) -> None:
+    # Its settings say what a session may do and which programs its hooks run: that is this PC's to choose, not a record's.
+    own = {Path.home() / ".claude", *map(Path, config.profiles)}
+    if config_dir and Path(config_dir) not in own:
+        raise TrinityError(
+            f"'{config_dir}' is no profile of this PC", "add it to profiles in config.json, if you trust its settings"
+        )
 
 
 def take_back_note(home: Home, entry: dict[str, Any]) -> None:
@@ -126,7 +138,7 @@ def transcript_of(entry: dict[str, Any]) -> Path | None:
 def lives(entry: dict[str, Any]) -> bool:
     """Does the started client still run? Known by its process, else by the client's own list of live sessions."""
     if entry.get("pid") is not None:
-        return _birth(entry["pid"]) == entry.get("born") is not None
+        return birth(entry["pid"]) == entry.get("born") is not None
     profile = Path(entry["config_dir"]) if entry.get("config_dir") else Path.home() / ".claude"
     return any(client["session_id"] == entry["session_id"] for client in sessions.live_clients(profile))
 
@@ -146,15 +158,31 @@ def wait(entry: dict[str, Any], seconds: float) -> Seen:
         time.sleep(_POLL_SECONDS)
 
 
-def live_elsewhere(record: Record) -> list[int]:
-    """Process ids of clients that have the record's conversation open."""
-    found = []
-    for session in record.get("sessions") or []:
-        if session.get("config_dir"):
-            for client in sessions.live_clients(Path(session["config_dir"])):
-                if client["session_id"] == session["session_id"]:
-                    found.append(int(client["pid"]))
-    return found
+def live_elsewhere(record: Record) -> list[sessions.Client]:
+    """The clients that have the record's conversation open."""
+    return [
+        client
+        for session in record.get("sessions") or []
+        if session.get("config_dir")
+        for client in sessions.live_clients(Path(session["config_dir"]))
+        if client["session_id"] == session["session_id"]
+    ]
+
+
+def open_in(record: Record, mode: str) -> str:
+    """Why a client that has the conversation open forbids a start in `mode`, in words; empty when none does.
+
+    The client itself lets one conversation be open twice, and both then write to it. Only an idle client is ever asked to
+    leave, and only where a window takes its place: a person may sit at it. One that runs where this process cannot
+    look is known by a number that means another process here.
+    """
+    for client in live_elsewhere(record):
+        where = f"the conversation is open in a client (process {client['pid']})"
+        if mode == "headless":
+            return f"{where}: go on there, or close it"
+        if mode in ("tmux", "terminal") and not (client["certain"] and client["status"] == "idle"):
+            return f"{where}, which is {client['status'] or 'not known to be idle'}: go on there, or close it"
+    return ""
 
 
 def end_clients(pids: list[int]) -> None:
@@ -179,6 +207,8 @@ def continued(record: Record) -> str:
         if not path.is_file():
             continue
         tail = transcript_tail.tail_facts(path)
+        if tail.last_uuid is not None and tail.last_uuid == session.get("last_uuid"):
+            continue  # nothing was added, whatever the times say
         stopped_at = clock.parse(record["timestamp"])
         if record.get("limit"):
             stopped_at = min(stopped_at, clock.parse(record["limit"]["seen_at"]))
@@ -188,19 +218,46 @@ def continued(record: Record) -> str:
     return ""
 
 
+def as_it_stands(record: Record) -> list[dict[str, Any]]:
+    """The record's sessions, with the ends that their transcripts have now."""
+    found = []
+    for session in record.get("sessions") or []:
+        path = Path(session.get("transcript_path") or "")
+        if path.is_file():
+            tail = transcript_tail.tail_facts(path)
+            session = {**session, "transcript_bytes": tail.size, "last_uuid": tail.last_uuid}
+        found.append(session)
+    return found
+
+
 def journal_entry(home: Home, record: Record) -> dict[str, Any] | None:
     """What was started for this record and epoch, if anything."""
     return journal.read(home, record["id"], record["epoch"])
 
 
-def _birth(pid: int | None) -> float | None:
-    """When the process began; None when it does not run. A process id alone may have been given to another."""
+def _birth_linux(pid: int | None) -> str | None:
+    # In ticks since the boot: seconds since 1970 are made of these and the clock, and move whenever that is set.
+    try:
+        data = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    fields = data.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else f"{fields[19]}@{boot}"
+
+
+def _birth_anywhere(pid: int | None) -> str | None:
     import psutil
 
     if pid is None:
         return None
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.3f}"
     except psutil.Error:
         return None
+
+
+# When a process began, as a text to be compared; None when it does not run. A process id alone may have been given to
+# another process since.
+birth = _birth_linux if sys.platform == "linux" else _birth_anywhere

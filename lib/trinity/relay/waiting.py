@@ -19,6 +19,7 @@ from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, Round
 
 _NIGHT_SECONDS = 12 * 3600.0
 _MOVED_SECONDS = 2.0
+_SAME_MOMENT = 30.0  # sources tell of one refusal within seconds
 # The source of a limit that nobody saw: a person asked for a pause.
 BY_HAND = "person"
 
@@ -65,6 +66,13 @@ def _followed(made: Round, limit: Limit | None, until: float | None) -> tuple[fl
     if same:
         newest = max(same, key=lambda known: known.seen_at)
         return newest.resets_at if newest.resets_at is not None else until, False
+    if limit.type == "transient":
+        # Not each of these is kept in the evaluation: that it is not there says nothing.
+        return until, False
+    better = [known for known in made.evaluation.limits if abs(known.seen_at - limit.seen_at) <= _SAME_MOMENT]
+    if better:
+        # A better source has called the same refusal by another name.
+        return better[-1].resets_at if better[-1].resets_at is not None else until, False
     # The evaluation drops a limit when its reset passes, or when the session or the provider has shown that it is over.
     return until, until is None or made.now < until
 
@@ -116,6 +124,9 @@ def queued(made: Round, record: Record) -> None:
         made.waiting.append((record, f"resumed {made.config.resume.max_resumes} times already; ready: {by_hand}"))
     elif how == "headless" and made.running >= made.config.resume.at_once:
         made.waiting.append((record, "next, when the running one has ended"))
+        made.due(made.now + LATER_SECONDS)
+    elif open_in := starting.open_in(record, how):
+        made.waiting.append((record, open_in))
         made.due(made.now + LATER_SECONDS)
     else:
         holding.claim(made, record, how, by_hand=False)

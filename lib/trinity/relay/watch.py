@@ -51,16 +51,21 @@ class _Round:
         try:
             document = json.loads((home.root / _ROUND_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            document = None
+        if not isinstance(document, dict):
             document = {}
-        self.next_at: float | None = document.get("next_at")
-        self.fleet_url: str | None = document.get("fleet_url")
-        self.profiles: list[str] = document.get("profiles") or []
-        self.poll: float = document.get("poll_seconds") or 30.0
+        next_at, url, poll = (document.get(key) for key in ("next_at", "fleet_url", "poll_seconds"))
+        profiles = document.get("profiles")
+        self.next_at: float | None = float(next_at) if isinstance(next_at, int | float) else None
+        self.fleet_url: str | None = url if isinstance(url, str) else None
+        self.profiles: list[str] = [str(profile) for profile in profiles] if isinstance(profiles, list) else []
+        self.poll: float = max(1.0, float(poll)) if isinstance(poll, int | float) else 30.0
 
 
 def _seen(home: Home, profiles: Sequence[str]) -> tuple[object, ...]:
     """A fingerprint of all that could call for an evaluation: the log, the transcripts, the outbox, the configuration."""
     marks: list[object] = [_mark(home.config_file), _mark(home.paused_file)]
+    # Not the cache beside the event log: each round writes it.
     marks += [_newest(home.events, (".jsonl",)), _newest(home.outbox, (".json",))]
     for profile in profiles:
         projects = Path(profile) / "projects"
@@ -139,7 +144,8 @@ class Watch:
             call_mark = _mark(self.home.root / _CALL_FILE)
             due = call_mark != called or (wanted.next_at is not None and now >= wanted.next_at)
             if now < evaluated or now < polled:
-                evaluated = polled = 0.0  # the wall clock was set back
+                # The wall clock was set back: what a round had asked for is as far ahead as it was set.
+                due, evaluated, polled = True, 0.0, 0.0
             if now - polled >= wanted.poll:
                 polled = now
                 newest = _tip(wanted.fleet_url)
@@ -151,7 +157,9 @@ class Watch:
                 # Looked at before: what is written while the round runs calls for another one.
                 called, seen = call_mark, _seen(self.home, wanted.profiles)
                 self._round()
-                wanted = _Round(self.home)
+                before, wanted = wanted, _Round(self.home)
+                if wanted.profiles != before.profiles:
+                    seen = _seen(self.home, wanted.profiles)
             self._sleep(min(evaluated + self.interval, polled + wanted.poll, wanted.next_at or float("inf")))
 
     def _round(self) -> None:

@@ -15,6 +15,8 @@ ExecStart={command}
 Environment={path}
 Restart=always
 RestartSec=10
+# Resumed sessions are its grandchildren: they go on when the daemon is restarted, by an upgrade or after a crash.
+KillMode=process
 # 75: another one runs already, started by hand; it is looked at again
 Nice=5
 UMask=0077

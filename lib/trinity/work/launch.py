@@ -60,6 +60,10 @@ def command(start: Start, headless: bool) -> list[str]:
 
 def run(start: Start, mode: str) -> Started:
     """Start in `mode`; raises TrinityError when that way does not exist here."""
+    for word in (start.session_id, start.new_session_id, start.model):
+        if word is not None and word.startswith("-"):
+            # The client would take it for an option of its own, such as the one that asks for no permissions.
+            raise TrinityError(f"'{word}' is no id of a session and no model", "handoffs.py bury ID")
     if not Path(start.cwd).is_dir():
         raise TrinityError(f"the folder '{start.cwd}' of the work is gone", "restore it, then: accept_handoff.py ID")
     if mode == "headless":
@@ -119,20 +123,20 @@ def _interactive(start: Start) -> list[str]:
     return [*command(start, headless=False), text]
 
 
+_CARRIED = ("ANTHROPIC_", "CLAUDE_", "DISABLE_", "AWS_", "GOOGLE_", "CLOUD_ML")
+
+
 def _tmux(start: Start) -> Started:
     tmux = shutil.which("tmux")
     if tmux is None:
         raise TrinityError("tmux is not installed", "install tmux, or set resume to headless in config.json")
     environment = clients.environment(start.config_dir)
     server = environment.get("TRINITY_TMUX_SOCKET", "trinity")
-    made = [tmux, "-L", server, "new-session", "-d", "-s", start.name, "-x", "200", "-y", "50", "-c", start.cwd]
-    # The tmux server may be older than this process and has its own environment.
-    for key in sorted(environment):
-        if key.startswith(("ANTHROPIC_", "CLAUDE_", "DISABLE_", "AWS_", "GOOGLE_", "CLOUD_ML")) or key in (
-            "HOME",
-            "PATH",
-        ):
-            made += ["-e", f"{key}={environment[key]}"]
+    # The tmux server may be older than this process and has its own environment. Only names are arguments: others can read
+    # those, and the server keeps them for as long as it lives; the values reach it by its socket.
+    names = [key for key in sorted(environment) if key.startswith(_CARRIED) or key in ("HOME", "PATH")]
+    made = [tmux, "-L", server, "start-server", ";", "set-option", "-g", "update-environment", " ".join(names), ";"]
+    made += ["new-session", "-d", "-s", start.name, "-x", "200", "-y", "50", "-c", start.cwd]
     done = subprocess.run([*made, "--", *_interactive(start)], env=environment, capture_output=True, timeout=30)
     if done.returncode:
         raise TrinityError(f"tmux did not start: {done.stderr.decode('utf-8', 'replace').strip()}")

@@ -147,6 +147,14 @@ def test_a_fourth_attempt_ends_in_dead(tree: Memory, new_record: NewRecord) -> N
     tree.do(operations.claim("PC1", handoff_id))
 
 
+def test_one_that_meets_a_limit_again_and_again_is_never_given_up(tree: Memory, new_record: NewRecord) -> None:
+    handoff_id = queued(tree, new_record)
+    for epoch in range(1, 8):
+        tree.do(operations.claim("PC1", handoff_id))
+        tree.do(operations.repark("PC1", handoff_id, epoch, PAST, "still at the limit", {}))
+    assert tree.record(handoff_id)["state"] == "parked"
+
+
 def test_a_handoff_that_nobody_takes_does_not_go_round_for_ever(tree: Memory, new_record: NewRecord) -> None:
     fleet = {"kind": "fleet", "version": 1, "salt": "0" * 32, "rotation": ["PC1", "PC2"], "pcs": {}}
     tree.do(operations.put_fleet("PC1", fleet))
@@ -361,7 +369,7 @@ class Protocol(RuleBasedStateMachine):
             answered = "first_line" in operation["chain"]
             return {**now, "state": "running", "attempts": 0 if answered else now["attempts"]}
         if kind == "repark" and holds:
-            return {**now, "state": "parked", "parked_until": operation["until"], "owner": None}
+            return {**now, "state": "parked", "parked_until": operation["until"], "owner": None, "attempts": 0}
         if kind == "release" and holds:
             until = operation["until"]
             return {**now, "state": "parked" if until else "queued", "parked_until": until, "owner": None}
