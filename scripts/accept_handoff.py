@@ -22,10 +22,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = program.parser(__doc__, changes=True)
     parser.add_argument("id", nargs="?", metavar="ID", help="the handoff (default: all that are due)")
     parser.add_argument("--no-launch", action="store_true", help="claim it and print the command, start nothing")
+    parser.add_argument("--take-back", action="store_true", help="bring the result of finished work home, beside yours")
     parser.add_argument("--done", action="store_true", help="say that this handoff's work is finished")
     arguments = parser.parse_args(argv)
-    if not arguments.id and (arguments.no_launch or arguments.done):
-        raise UsageError("--no-launch and --done need the ID of a handoff")
+    if not arguments.id and (arguments.no_launch or arguments.done or arguments.take_back):
+        raise UsageError("--no-launch, --take-back and --done need the ID of a handoff")
     state = home.open_home(arguments.home)
     settings = config.load(state)
     answer = evaluation.evaluate(state, settings)
@@ -33,6 +34,14 @@ def main(argv: list[str] | None = None) -> int:
         waiting = [record for record in board.open_handoffs(state) if record["to_pc"] == settings.pc]
         lines = [f"{record['id']} {board.what(record)}: {board.where(record, settings.pc)}" for record in waiting]
         program.answer(arguments, waiting, program.clean("\n".join(lines) or "nothing waits for this PC"))
+        return 0
+    if arguments.take_back:
+        record, arrived = accept.take_back(state, settings, arguments.id)
+        equal = "equal to what was sent" if arrived.equal else f"not equal: {'; '.join(arrived.differences)}"
+        lines = [f"handoff {record['id']}: taken back to {arrived.session['cwd']}, {equal}"]
+        lines.append(f"go on there with: claude --resume {arrived.session['session_id']}")
+        document = {"session": arrived.session, "equal": arrived.equal, "differences": arrived.differences}
+        program.answer(arguments, document, program.clean("\n".join(lines)))
         return 0
     if arguments.done:
         return _done(arguments.id, state, settings)

@@ -10,17 +10,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from trinity import clock, locks
+from trinity import clock, locks, program
 from trinity.config import Config
 from trinity.credit.evaluation import Evaluation
 from trinity.errors import TrinityError
 from trinity.fleet import names, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import holding, pausing, rounds, starting, waiting
+from trinity.relay import carrying, holding, pausing, rounds, starting, waiting
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.relay.rounds import Round
-from trinity.work import launch
+from trinity.work import fence, launch
 
 
 def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
@@ -31,7 +31,7 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
         made = Round(home, config, link, evaluation, clock.now(), pause is not None or not config.act)
         made.due(pause.until if pause else None)
         snapshot = link.refresh()
-        records = [record for record in link.handoffs(snapshot) if record["state"] in OPEN_STATES]
+        records = [rounds.here(r, config.pc) for r in link.handoffs(snapshot) if r["state"] in OPEN_STATES]
         mine = [r for r in records if config.pc in (r["to_pc"], r["owner"])]
         # What runs comes first: it decides whether there is room for more.
         for record in sorted(mine, key=lambda r: r["state"] not in ("claimed", "running")):
@@ -65,6 +65,21 @@ def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, 
         if record["state"] == "parked" and link.submit(operations.park(config.pc, record["id"], clock.iso())).refused:
             raise TrinityError(f"handoff {record['id']} was changed by another PC", "handoffs.py list")
         return holding.claim(made, record, mode, by_hand=True)
+
+
+def take_back(home: Home, config: Config, handoff_id: str) -> tuple[Record, carrying.Arrived]:
+    """Bring the result of work that went to another PC home, beside what is here; raises TrinityError."""
+    with locks.hold(home.locks / "accept.lock", timeout=30):
+        link = Link(home, config)
+        record = rounds.find(link, link.refresh(), handoff_id)
+        if record["state"] != "done":
+            raise TrinityError(
+                f"handoff {record['id']} is {record['state']}, not done", f"handoffs.py show {record['id']}"
+            )
+        arrived = carrying.take_back(link, config, record)
+        fence.lower_fence(home, arrived.session["session_id"])
+        program.log(home, "handoff", f"{record['id']} taken back: {carrying.dumped(arrived)}")
+        return record, arrived
 
 
 def _look(made: Round, record: Record) -> None:

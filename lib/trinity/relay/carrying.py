@@ -9,6 +9,7 @@ user's repository, worktree or conversation.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -107,35 +108,76 @@ def _of(line: dict[str, Any]) -> str:
     return f"{line.get('path', 'a file')} ({line.get('reason', '')})"
 
 
+def take_back(link: Link, config: Config, record: Record) -> Arrived:
+    """Unpack what another PC made of this PC's work beside it: a new worktree of the same repository, the conversation
+    under that folder. Nothing the user has is written over. Raises TrinityError, Offline, Busy."""
+    if not record.get("parts"):
+        raise TrinityError(f"handoff {record['id']} has brought nothing home", f"handoffs.py show {record['id']}")
+    session = dict(record["sessions"][0])
+    return _received(link, config, record, session, _top(Path(session["cwd"])))
+
+
+def _top(folder: Path) -> Path | None:
+    try:
+        found = git.Repository(folder, as_user=True).run("rev-parse", "--show-toplevel")
+    except (git.GitError, OSError):
+        return None
+    return Path(os.fsdecode(found.removesuffix(b"\n")))
+
+
 def receive(link: Link, config: Config, record: Record) -> Arrived:
     """Fetch and unpack the parts that the record names; raises TrinityError, Offline, Busy."""
-    named = record["parts"]
     session = dict(record["sessions"][0])
+    named = record.get("parts")
+    if named is None:
+        return _in_words(link, config, record, session)
+    return _received(link, config, record, session, None)
+
+
+def _received(link: Link, config: Config, record: Record, session: dict[str, Any], clone: Path | None) -> Arrived:
+    named = record["parts"]
     fetched = link.home.root / "arrivals" / f"{record['id']}-e{record['epoch']}"
     fetched.parent.mkdir(mode=0o700, exist_ok=True)
     if fetched.exists():
         shutil.rmtree(fetched)  # ours alone: a receive that was interrupted
     parts.fetch_parts(link.state, record["id"], named["epoch"], fetched, named["oid"])
     try:
-        return _unpack(link, config, record, session, fetched)
+        return _unpack(link, config, record, session, fetched, clone)
     finally:
         shutil.rmtree(fetched, ignore_errors=True)
 
 
-def _unpack(link: Link, config: Config, record: Record, session: dict[str, Any], fetched: Path) -> Arrived:
+def _target(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Path:
     base = Path(config.work_folder) if config.work_folder else link.home.root / "work"
-    target = base / f"{Path(session['cwd']).name or 'work'}-{record['id'][-8:]}-e{record['epoch']}"
+    return base / f"{Path(session['cwd']).name or 'work'}-{record['id'][-8:]}-e{record['epoch']}"
+
+
+def _in_words(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Arrived:
+    """Nothing travelled but the record: a new session in an empty folder of its own, told what the work was."""
+    target = _target(link, config, record, session)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    here = {**session, "cwd": str(target), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
+    here.pop("foreign", None)
+    note = "The files of this work stayed on the PC it came from; this folder is empty."
+    return Arrived(here, note, False, ["no files travelled"])
+
+
+def _unpack(
+    link: Link, config: Config, record: Record, session: dict[str, Any], fetched: Path, clone: Path | None
+) -> Arrived:
+    target = _target(link, config, record, session)
     old = session["cwd"]
     differences: list[str] = []
     left_out: list[dict[str, Any]] = []
     cwd = target
     if (fetched / _MANIFEST).is_file():
         manifest = schema.read("parcel", (fetched / _MANIFEST).read_bytes(), _MANIFEST, limit=64_000_000)
-        clone = project(config.roots, manifest["remotes"])
+        clone = clone or project(config.roots, manifest["remotes"])
         restored = restore.restore(manifest, fetched / _BUNDLE, target, clone)
         cwd, differences, left_out = restored.cwd, restored.differences, restored.left_out
     else:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    session.pop("foreign", None)
     session |= {"cwd": str(cwd), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
     if (fetched / _CONVERSATION).is_dir():
         placed = conversation.place(fetched / _CONVERSATION, Path(config.profiles[0]), cwd, session["session_id"])
@@ -189,9 +231,3 @@ def dumped(arrived: Arrived) -> str:
     """For the log: how the work arrived."""
     state = "equal" if arrived.equal else f"with differences: {json.dumps(arrived.differences[:_SHOWN])}"
     return f"unpacked {state} at {arrived.session['cwd']}"
-
-
-def check_folder(config: Config) -> None:
-    """Raise TrinityError when this PC cannot take work: no profile to put a conversation into."""
-    if not config.profiles:
-        raise TrinityError("this PC has no Claude Code profile", "./install.sh")

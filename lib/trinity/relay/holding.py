@@ -10,11 +10,12 @@ from typing import Any
 
 from trinity import clock, program
 from trinity.credit import limits, transcript_tail
-from trinity.errors import TrinityError
+from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import rounds, starting
+from trinity.relay import carrying, rounds, starting
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
+from trinity.work import fence, guard
 
 _FIRST_LINE_SECONDS = 25.0
 
@@ -45,11 +46,32 @@ def _begin(made: Round, record: Record, mode: str) -> str:
     open_in = starting.open_in(record, mode)
     if open_in:
         return _release(made, record, open_in)
-    entry = starting.prepare(record, mode)
+    try:
+        record, arrived = _arrived(made, record)
+    except Busy as error:
+        return _release(made, record, error.message)
+    except TrinityError as error:
+        return _put_off(made, record, error.message)
+    entry = {**starting.prepare(record, mode), **arrived}
     if mode in ("tmux", "terminal"):
         starting.end_clients([int(client["pid"]) for client in starting.live_elsewhere(record)])
     journal.note(made.home, record["id"], record["epoch"], **entry)
     return _start(made, record, entry)
+
+
+def _arrived(made: Round, record: Record) -> tuple[Record, dict[str, Any]]:
+    """Unpack work that came from another PC; the record with this PC's paths, and what its start has to know."""
+    session = (record.get("sessions") or [{}])[0]
+    if not session.get("foreign"):
+        return record, {}
+    arrived = carrying.receive(made.link, made.config, record)
+    made.note(record, carrying.dumped(arrived))
+    old, new = session["cwd"], arrived.session["cwd"]
+    guard.raise_guard(made.home, session["session_id"], old, new)
+    # Here the conversation is at home now: a fence of an earlier visit must not close it.
+    fence.lower_fence(made.home, session["session_id"])
+    extra = {"session": arrived.session, "note": arrived.note, "arguments": guard.client_arguments(old, new)}
+    return {**record, "sessions": [arrived.session]}, extra
 
 
 def _start(made: Round, record: Record, entry: dict[str, Any]) -> str:
@@ -200,9 +222,30 @@ def _park_again(made: Round, record: Record, until: str | None, reason: str, new
 
 
 def _done(made: Round, record: Record, outcome: str) -> str:
-    made.link.submit(operations.done(made.config.pc, record["id"], record["epoch"], outcome))
+    parts = _result(made, record)
+    made.link.submit(operations.done(made.config.pc, record["id"], record["epoch"], outcome, parts))
     made.note(record, f"done: {outcome}")
     return outcome
+
+
+def _result(made: Round, record: Record) -> dict[str, Any] | None:
+    """What goes home: the conversation and the files as they are at the end of work that came from another PC."""
+    entry = starting.journal_entry(made.home, record) or {}
+    session = entry.get("session")
+    if session is None:
+        return None
+    transcript = starting.transcript_of(entry)
+    local = {**record, "sessions": [{**session, "transcript_path": str(transcript) if transcript else None}]}
+    try:
+        sent = carrying.send(made.link, local)
+    except TrinityError as error:
+        # It is safe where it lies, and the record says where; only the way home has to wait for a person.
+        program.log(made.home, "alarms", f"handoff {record['id']}: the result was not sent home: {error.message}")
+        return None
+    for note in sent.notes:
+        made.note(record, note)
+    guard.lower_guard(made.home, session["session_id"])
+    return sent.parts
 
 
 def _release(made: Round, record: Record, reason: str) -> str:

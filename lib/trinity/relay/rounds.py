@@ -52,4 +52,14 @@ def find(link: Link, snapshot: Snapshot, handoff_id: str) -> Record:
     if len(found) != 1:
         what = f"{len(found)} handoffs begin with" if found else "there is no handoff"
         raise TrinityError(f"{what} '{handoff_id}'", "handoffs.py list")
-    return found[0]
+    return here(found[0], link.config.pc)
+
+
+def here(record: Record, pc: str) -> Record:
+    """The record as this PC may use it: paths of another PC mean nothing here, even where something lies at them."""
+    sessions = []
+    for session in record.get("sessions") or []:
+        if session.get("pc", record["from_pc"]) != pc:
+            session = {**session, "foreign": True, "transcript_path": None, "config_dir": None}
+        sessions.append(session)
+    return {**record, "sessions": sessions}

@@ -23,7 +23,7 @@ from trinity.fleet import operations
 from trinity.home import Home
 from trinity.relay import carrying
 from trinity.relay.link import Link, Record
-from trinity.work import handoff, prompt
+from trinity.work import fence, handoff, prompt
 
 # A wait whose end nobody knows: tried again by a person, by a success, or with the next limit that has a reset.
 NEVER = None
@@ -84,6 +84,15 @@ def save(
         if done.refused:
             raise TrinityError(f"the handoff was refused: {done.refused}")
         program.log(home, "handoff", f"{record['id']} created, {record['state']}, {reason}")
+        if session is not None and record["to_pc"] != config.pc:
+            fence.raise_fence(
+                home,
+                session.id,
+                handoff_id=record["id"],
+                to_pc=record["to_pc"],
+                since=record["timestamp"],
+                take_back=f"accept_handoff.py {record['id']} --take-back",
+            )
         link.beat("handoff_initiated", to_pc=record["to_pc"], reason=reason)
         for note in sent.notes:
             program.log(home, "handoff", f"{record['id']} {note}")

@@ -59,24 +59,29 @@ def new_conversation(mode: str) -> dict[str, Any]:
 
 def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> dict[str, Any]:
     """Start the client for `record` as `entry` says; the entry with pid, started_at and where. Raises TrinityError."""
-    session = (record.get("sessions") or [{}])[0]
+    session = entry.get("session") or (record.get("sessions") or [{}])[0]
     _check_profile(config, session.get("config_dir"))
     fresh = bool(entry.get("new"))
+    told = prompt.new_session(record) if fresh else prompt.resume(record)
+    if entry.get("note"):
+        told = f"{told}\n{entry['note']}\n"
     begin = launch.Start(
         client=clients.find(config.client),
         cwd=session.get("cwd") or str(Path.home()),
-        text=prompt.new_session(record) if fresh else prompt.resume(record),
+        text=told,
         session_id=None if fresh else entry["session_id"],
         new_session_id=entry["session_id"] if fresh else None,
         permission_mode=config.resume.permission_mode,
         config_dir=session.get("config_dir"),
         model=session.get("model"),
+        arguments=tuple(entry.get("arguments") or ()),
         name=f"trinity-{record['id']}-e{record['epoch']}",
         run_file=home.runs / f"{record['id']}-e{record['epoch']}{'-new' if fresh else ''}",
     )
     if entry["mode"] in ("tmux", "terminal") and not fresh:
         # A screen client's prompt is an argument that others can read; what was recorded reaches it by SessionStart.
-        files.write_atomic(_note(home, entry), prompt.recorded(record).encode("utf-8"))
+        note = f"{entry.get('note', '')}\n{prompt.recorded(record)}".lstrip()
+        files.write_atomic(_note(home, entry), note.encode("utf-8"))
     started = launch.run(begin, entry["mode"])
     program.log(home, "handoff", f"{record['id']} epoch {record['epoch']} started {started.where}")
     return {

@@ -22,7 +22,8 @@ from trinity.work import prompt as prompts
 
 @dataclass(frozen=True)
 class Start:
-    """What to start: all paths absolute. `session_id` is resumed; None begins a new conversation `new_session_id`."""
+    """What to start: all paths absolute. `session_id` is resumed; None begins a new conversation `new_session_id`.
+    `arguments` are further ones of the client, made here and never taken from a record."""
 
     client: str
     cwd: str
@@ -34,6 +35,7 @@ class Start:
     model: str | None
     name: str
     run_file: Path
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def command(start: Start, headless: bool) -> list[str]:
         made += ["--session-id", start.new_session_id]
     if start.model:
         made += ["--model", start.model]
-    return [*made, "--permission-mode", start.permission_mode]
+    return [*made, "--permission-mode", start.permission_mode, *start.arguments]
 
 
 def run(start: Start, mode: str) -> Started:
