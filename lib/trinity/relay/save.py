@@ -21,9 +21,9 @@ from trinity.credit.picture import Session
 from trinity.errors import TrinityError
 from trinity.fleet import operations
 from trinity.home import Home
-from trinity.relay import carrying
+from trinity.relay import carrying, sending
 from trinity.relay.link import Link, Record
-from trinity.work import fence, handoff, prompt
+from trinity.work import handoff, prompt
 
 # A wait whose end nobody knows: tried again by a person, by a success, or with the next limit that has a reset.
 NEVER = None
@@ -70,7 +70,11 @@ def save(
         known = link.of_session(snapshot, session.id) if session else _queue_handoff(link.handoffs(snapshot), limit)
         record = _record(home, config, session, limit, reason, to, excerpts)
         if known is not None:
-            return _again(link, known, record, limit, to, dry_run)
+            if to and to not in (config.pc, known["to_pc"]) and not dry_run:
+                record, notes = sending.send_on(link, known, record, to, reason)
+                link.beat("handoff_initiated", to_pc=to, reason=reason)
+                return Saved(record, f"sent on to {to}", True, tuple(notes))
+            return _again(link, known, record, to, dry_run)
         if dry_run:
             return Saved(record, "would be created", False)
         sent = carrying.send(link, record) if record["to_pc"] != config.pc else carrying.Sent(None, [])
@@ -84,15 +88,8 @@ def save(
         if done.refused:
             raise TrinityError(f"the handoff was refused: {done.refused}")
         program.log(home, "handoff", f"{record['id']} created, {record['state']}, {reason}")
-        if session is not None and record["to_pc"] != config.pc:
-            fence.raise_fence(
-                home,
-                session.id,
-                handoff_id=record["id"],
-                to_pc=record["to_pc"],
-                since=record["timestamp"],
-                take_back=f"accept_handoff.py {record['id']} --take-back",
-            )
+        if record["to_pc"] != config.pc:
+            sending.close_here(home, record, record["to_pc"])
         link.beat("handoff_initiated", to_pc=record["to_pc"], reason=reason)
         for note in sent.notes:
             program.log(home, "handoff", f"{record['id']} {note}")
@@ -180,13 +177,13 @@ def spawn_queue(home: Home) -> list[dict[str, Any]]:
     return waiting
 
 
-def _again(link: Link, known: Record, fresh: Record, limit: Limit | None, to: str | None, dry_run: bool) -> Saved:
+def _again(link: Link, known: Record, fresh: Record, to: str | None, dry_run: bool) -> Saved:
     """The conversation has an open handoff: bring it up to date instead of making a second one."""
     pc = link.config.pc
     until = fresh["parked_until"]
-    if to and to != known["to_pc"] and known["state"] in ("queued", "parked"):
-        operation, action = operations.reroute(pc, known["id"], to), f"sent on to {to}"
-    elif known["state"] in ("claimed", "running") and known["owner"] == pc:
+    if to and to != known["to_pc"]:
+        return Saved(known, f"would be sent on to {to}", True)
+    if known["state"] in ("claimed", "running") and known["owner"] == pc:
         news = {key: fresh[key] for key in ("limit", "current_work", "task_queue", "sessions", "excerpts")}
         news["resumes"] = int(known.get("resumes") or 0) + 1
         operation = operations.repark(pc, known["id"], known["epoch"], until, "stopped again by a limit", news)
@@ -201,7 +198,7 @@ def _again(link: Link, known: Record, fresh: Record, limit: Limit | None, to: st
     if done.refused:
         # Somebody else changed it in this moment; what they did is newer than what we saw.
         return Saved(known, f"kept ({done.refused})", True)
-    changed = {**known, "parked_until": until if "sent" not in action else known["parked_until"]}
+    changed = {**known, "parked_until": until}
     if action == "parked again":
         changed["state"] = "parked"
     program.log(link.home, "handoff", f"{known['id']} {action}")
