@@ -54,6 +54,11 @@ class Pc:
             document[name].update(values)
         self.home.config_file.write_text(json.dumps(document), encoding="utf-8")
 
+    def configure_top(self, **settings: Any) -> None:
+        """Change members of `config.json` itself: configure_top(poll_seconds=1)."""
+        document = json.loads(self.home.config_file.read_text(encoding="utf-8"))
+        self.home.config_file.write_text(json.dumps({**document, **settings}), encoding="utf-8")
+
     def watch(self) -> None:
         """Start the daemon."""
         self.daemon = subprocess.Popen(

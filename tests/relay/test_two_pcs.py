@@ -24,9 +24,10 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _join(client: Client, api: ScriptedApi, name: str, fleet: Path) -> Pc:
+def _join(client: Client, api: ScriptedApi, name: str, fleet: Path, kind: str = "api") -> Pc:
     made = Pc(client, api)
-    answer = made.program("install", "--no-timers", "--pc", name, "--fleet", str(fleet))
+    account = ("--account", f"of {name}", "--account-kind", kind)
+    answer = made.program("install", "--no-timers", "--pc", name, "--fleet", str(fleet), *account)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return made
 
@@ -114,3 +115,33 @@ def test_work_goes_to_the_next_pc_and_comes_home(two: tuple[Pc, Pc]) -> None:
     api.lift()
     again = one.client.headless("what next?", "--resume", stopped.session, cwd=Path(back["session"]["cwd"]))
     assert again.returncode == 0 and "echo two > b.txt" in api.main_requests(stopped.session)[-1].text
+
+
+def test_by_itself_it_goes_where_the_account_may_relieve_and_else_says_why_not(
+    make_client: Callable[..., Client], api: ScriptedApi, tmp_path: Path
+) -> None:
+    fleet = git.init_bare(tmp_path / "fleet.git", server=True).path
+    pcs = [_join(make_client("newest", name=f"pc{n}", token=f"token-of-pc{n}"), api, f"PC{n}", fleet) for n in (1, 2)]
+    three = _join(make_client("newest", name="pc3", token="token-of-pc3"), api, "PC3", fleet, "subscription")
+    one, two = pcs
+    try:
+        for pc in (one, two, three):
+            pc.configure_top(poll_seconds=1)
+            pc.watch()
+        api.set_plan({"steps": [bash("echo one > a.txt")], "default": {"text": "all is done"}})
+        api.limit_until(float("inf"), after=1, lasts=600, account=one.client.token)
+        stopped = one.client.headless(PROMPT, "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
+        done = two.settle(lambda found: [r["state"] for r in found] == ["done"], timeout=60)[0]
+        assert done["owner"] == "PC2" and done["from_pc"] == "PC1" and two.resumes() == 1
+        assert [r.account for r in api.main_requests(stopped.session) if not r.limited][-1] == two.client.token
+
+        # A personal subscription is relieved by nobody whom nobody allowed: parked, with the reason.
+        api.limit_until(float("inf"), lasts=600, account=three.client.token)
+        three.client.headless("something else")
+        parked = three.settle(lambda found: any(r["state"] == "parked" for r in found), timeout=30)
+        mine = next(r for r in parked if r["from_pc"] == "PC3")
+        assert "PC1: " in mine["outcome"] and "budget" in mine["outcome"] and mine["to_pc"] == "PC3"
+        assert three.resumes() == 0
+    finally:
+        for pc in (one, two, three):
+            pc.unwatch()

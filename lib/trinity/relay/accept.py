@@ -17,7 +17,7 @@ from trinity.errors import TrinityError
 from trinity.fleet import names, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import carrying, holding, pausing, rounds, starting, waiting
+from trinity.relay import carrying, company, holding, pausing, rounds, starting, waiting
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.relay.rounds import Round
 from trinity.work import fence, launch
@@ -45,6 +45,8 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
             if record not in mine:
                 made.waiting.append((record, f"with {record['to_pc']}"))
         _stray_wake(made, link.state.last())
+        if not link.offline:
+            made.due(company.round_of(link, snapshot, evaluation))
         return made
 
 

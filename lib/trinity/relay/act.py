@@ -105,18 +105,8 @@ def act(home: Home, config: Config, answer: Evaluation, dry_run: bool = False) -
 
 
 def _handoff(home: Home, config: Config, step: Step, answer: Evaluation, dry_run: bool) -> str:
-    stop = step.session.stop
     try:
-        saved = save.save(
-            home,
-            config,
-            session=step.session,
-            limit=step.limit,
-            reason=step.reason,
-            excerpts=[stop.text] if stop and stop.text else [],
-            incident=stop.incident if stop else "",
-            dry_run=dry_run,
-        )
+        saved = _saved(home, config, step, dry_run)
     except Busy as error:
         return f"session {step.session.id} waits: {error.message}"
     except TrinityError as error:
@@ -126,6 +116,24 @@ def _handoff(home: Home, config: Config, step: Step, answer: Evaluation, dry_run
         return f"session {step.session.id} could not be handed over: {error.message}"
     _acted(home, config, step, dry_run)
     return saved.text()
+
+
+def _saved(home: Home, config: Config, step: Step, dry_run: bool) -> save.Saved:
+    """To another PC if one may and can; else, and when sending fails, parked here."""
+    stop = step.session.stop
+    told: dict[str, Any] = {
+        "session": step.session,
+        "limit": step.limit,
+        "reason": step.reason,
+        "excerpts": [stop.text] if stop and stop.text else [],
+        "incident": stop.incident if stop else "",
+        "dry_run": dry_run,
+    }
+    try:
+        return save.save(home, config, **told, choosing=True)
+    except TrinityError as error:
+        program.log(home, "alarms", f"session {step.session.id} is parked here, not sent: {error.message}")
+        return save.save(home, config, **told)
 
 
 def _acted(home: Home, config: Config, step: Step, dry_run: bool) -> None:

@@ -46,7 +46,8 @@ def where(record: Record, pc: str) -> str:
         if record["parked_until"] is None:
             why = f"waits: {record['outcome']}" if record.get("outcome") else "parked until a success or a person"
             return f"{why}; accept_handoff.py {record['id']}"
-        return f"parked until {clock.local(clock.parse(record['parked_until']))}"
+        why = f" ({record['outcome']})" if record.get("outcome") else ""
+        return f"parked until {clock.local(clock.parse(record['parked_until']))}{why}"
     if record["state"] == "queued":
         return f"ready: accept_handoff.py {record['id']}" if record["to_pc"] == pc else f"waits for {record['to_pc']}"
     doing = "runs" if record["state"] == "running" else "starting"

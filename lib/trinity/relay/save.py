@@ -18,10 +18,11 @@ from trinity.config import Config
 from trinity.credit import sessions, transcript_tail
 from trinity.credit.limits import Limit
 from trinity.credit.picture import Session
-from trinity.errors import TrinityError
+from trinity.errors import Busy, TrinityError
 from trinity.fleet import operations
+from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import carrying, sending
+from trinity.relay import carrying, company, sending
 from trinity.relay.link import Link, Record
 from trinity.work import handoff, prompt
 
@@ -58,9 +59,12 @@ def save(
     to: str | None = None,
     excerpts: Sequence[str] = (),
     incident: str = "",
+    choosing: bool = False,
     dry_run: bool = False,
 ) -> Saved:
     """Hand over `session` (None: the task queue alone) to PC `to`, or park it here until the limit's reset.
+
+    `choosing`: to the PC of the fleet that may and can go on with it, if there is one; the record says why not.
 
     Raises TrinityError when there is nothing to hand over, Busy when another program saves for too long.
     """
@@ -69,6 +73,9 @@ def save(
         snapshot = link.refresh()
         known = link.of_session(snapshot, session.id) if session else _queue_handoff(link.handoffs(snapshot), limit)
         record = _record(home, config, session, limit, reason, to, excerpts)
+        if choosing and to is None:
+            to, why = _chosen(link, snapshot, {**(known or {}), **record})
+            record = _record(home, config, session, limit, reason, to, excerpts) if to else {**record, "outcome": why}
         if known is not None:
             if to and to not in (config.pc, known["to_pc"]) and not dry_run:
                 record, notes = sending.send_on(link, known, record, to, reason)
@@ -94,6 +101,17 @@ def save(
         for note in sent.notes:
             program.log(home, "handoff", f"{record['id']} {note}")
         return Saved(record, "created", done.visible, tuple(sent.notes))
+
+
+def _chosen(link: Link, snapshot: Snapshot, record: Record) -> tuple[str | None, str | None]:
+    """Who goes on with it (None: this PC, after the reset), and why not the others."""
+    try:
+        found = company.choose(link, snapshot, record)
+    except Busy as error:
+        return None, f"the fleet remote does not answer: {error.message}"
+    if found is None:
+        return None, None
+    return found.to_pc, company.in_words(found)
 
 
 def _queue_handoff(records: Sequence[Record], limit: Limit | None) -> Record | None:

@@ -1,0 +1,105 @@
+"""The other PCs of the fleet: telling them about this one, choosing among them, and moving on what one of them lets lie.
+
+A fleet of one has no company: nothing here is asked or sent then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trinity import clock, files, program
+from trinity.credit.evaluation import Evaluation
+from trinity.errors import BadRecord, TrinityError
+from trinity.fleet import choice, heartbeats, lease, rescue, rotation
+from trinity.fleet.choice import Choice
+from trinity.fleet.snapshot import Refusal, Snapshot
+from trinity.relay.link import OPEN_STATES, Link, Record
+
+_MARK = "beat.json"
+
+
+def fleet_of(snapshot: Snapshot) -> Record | None:
+    """The fleet's document when it has more than one PC."""
+    found = rotation.read(snapshot)
+    if found is None or isinstance(found, Refusal) or len(found["rotation"]) < 2:
+        return None
+    return found
+
+
+def choose(link: Link, snapshot: Snapshot, record: Record) -> Choice | None:
+    """Who should go on with this work; None in a fleet of one. Raises Offline, Busy."""
+    fleet = fleet_of(snapshot)
+    if fleet is None:
+        return None
+    beats, _ = heartbeats.read_all(link.state)
+    silent = lease.silence(link.home, _marks(beats))
+    return choice.choose(fleet, beats, link.config.pc, record, clock.now(), silent=silent)
+
+
+def _marks(beats: dict[str, Record]) -> dict[str, str]:
+    # A beat says when it was made: two that say the same are one.
+    return {pc: str(beat["timestamp"]) for pc, beat in beats.items()}
+
+
+def in_words(found: Choice) -> str:
+    """Why the others do not take it, for a person."""
+    return "; ".join(f"{pc}: {why}" for pc, why in sorted(found.why.items()))[:600]
+
+
+def round_of(link: Link, snapshot: Snapshot, answer: Evaluation) -> float | None:
+    """Beat when it is time, and look after what others let lie; returns when to come again (None: a fleet of one)."""
+    fleet = fleet_of(snapshot)
+    if fleet is None:
+        return None
+    every = lease.heartbeat_seconds(len(fleet["rotation"]))
+    last = _last(link)
+    if clock.now() - last < every and answer.status == _status(link):
+        return last + every
+    began = clock.boottime()
+    link.beat("alive", **about(answer))
+    if not link.offline:
+        lease.renew(link.home, began)
+        files.write_json(link.home.root / _MARK, {"at": clock.now(), "status": answer.status})
+        _look_after(link, snapshot, fleet)
+    return clock.now() + every
+
+
+def about(answer: Evaluation) -> dict[str, Any]:
+    """What others need to know of this PC's credit, as members of a heartbeat."""
+    return {
+        "credit_status": answer.status,
+        "limits": answer.document["limits"][:20],
+        "windows": answer.document["windows"],
+    }
+
+
+def _last(link: Link) -> float:
+    at = _mark(link).get("at")
+    return float(at) if isinstance(at, int | float) and at <= clock.now() else 0.0
+
+
+def _status(link: Link) -> object:
+    return _mark(link).get("status")
+
+
+def _mark(link: Link) -> dict[str, Any]:
+    try:
+        mark = files.read_or(link.home.root / _MARK, dict)
+    except BadRecord:
+        return {}
+    return mark if isinstance(mark, dict) else {}
+
+
+def _look_after(link: Link, snapshot: Snapshot, fleet: Record) -> None:
+    beats, _ = heartbeats.read_all(link.state)
+    silent = lease.silence(link.home, _marks(beats))
+    records = [record for record in link.handoffs(snapshot) if record["state"] in OPEN_STATES]
+    waited = lease.silence(link.home, lease.waiting(records), "handoffs")
+    for late in lease.overdue(records, silent, waited, link.config.pc):
+        found = rescue.propose(link.config.pc, fleet, beats, late, silent, clock.now())
+        program.log(link.home, "fleet", found.text)
+        if found.operation is not None:
+            try:
+                link.submit(found.operation)
+            except TrinityError as error:
+                program.log(link.home, "fleet", error.message)
