@@ -3,7 +3,8 @@
 Nothing of the user reaches these calls: inherited `GIT_*` variables, global and system configuration, hooks and line-end
 conversion are cut off, because each of them has changed or executed something in a clone that was not theirs.
 Arguments are lists, output is bytes, a call that takes longer than its limit is killed with its
-children. Not GitPython: it merges the caller's whole environment into git's, so an inherited `GIT_DIR` cannot be taken
+children. A folder of the user's is looked at as its owner sees it by `as_user`: conversion, filters, ignore rules and
+access to remotes are then the user's own, hooks and locks still nobody's. Not GitPython: it merges the caller's whole environment into git's, so an inherited `GIT_DIR` cannot be taken
 away, and its import costs every short program more than git itself.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trinity.errors import TrinityError
@@ -19,7 +21,6 @@ from trinity.errors import TrinityError
 # Pinned for every call, so that no configuration file decides them.
 _PINNED = (
     "core.hooksPath=" + os.devnull,
-    "core.autocrlf=false",
     "core.fsmonitor=false",
     "core.quotePath=false",
     "protocol.ext.allow=never",
@@ -28,6 +29,10 @@ _PINNED = (
     "commit.gpgSign=false",
     "advice.detachedHead=false",
 )
+# Pinned in Trinity's own repositories only: in a worktree of the user's it is the user who decides.
+_PINNED_OURS = ("core.autocrlf=false",)
+# Where the user's own configuration lies, when they moved it.
+_USER = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 
 # A server that loses nothing it acknowledged: with git's defaults a push was acknowledged without one fsync.
 SERVER_SETTINGS = {
@@ -54,16 +59,18 @@ class GitError(TrinityError):
         self.stderr = stderr
 
 
-def environment(index: Path | None = None) -> dict[str, str]:
-    """The environment for git: the caller's without `GIT_*`, with configuration of others and prompts cut off."""
+def environment(index: Path | None = None, as_user: bool = False) -> dict[str, str]:
+    """The environment for git: the caller's without `GIT_*`, with prompts and, unless `as_user`, configuration cut off."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     # Credentials and transport of the fleet remote are the user's own: ssh keys, certificates and helpers stay usable.
     for key in ("GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"):
         if key in os.environ:
             kept[key] = os.environ[key]
+    if as_user:
+        kept |= {key: os.environ[key] for key in _USER if key in os.environ}
+    else:
+        kept |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     kept |= {
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_AUTHOR_NAME": "Trinity",
@@ -82,12 +89,26 @@ class Repository:
     """A git repository at `path`; `run` is a plumbing call in it.
 
     With `bare`, `path` itself is the repository: when it is broken, git must not look for one in the folders above.
+    `as_user`: with the user's own configuration. `variables` (GIT_DIR, GIT_WORK_TREE, …) and `settings` ("key=value")
+    hold for every call and win over what is pinned.
     """
 
-    def __init__(self, path: Path, timeout: float = 60, bare: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        timeout: float = 60,
+        bare: bool = False,
+        *,
+        as_user: bool = False,
+        variables: Mapping[str, str] | None = None,
+        settings: Sequence[str] = (),
+    ) -> None:
         self.path = path
         self.timeout = timeout
         self.bare = bare
+        self.as_user = as_user
+        self.variables = dict(variables or {})
+        self.settings = tuple(settings)
 
     def run(
         self,
@@ -98,7 +119,7 @@ class Repository:
     ) -> bytes:
         """The standard output of one git command; raises GitError."""
         command = ["git"]
-        for setting in _PINNED:
+        for setting in (*_PINNED, *(() if self.as_user else _PINNED_OURS), *self.settings):
             command += ["-c", setting]
         command += ["-C", str(self.path), *(["--git-dir=."] if self.bare else []), *arguments]
         process = subprocess.Popen(
@@ -106,7 +127,7 @@ class Repository:
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(index),
+            env=environment(index, self.as_user) | self.variables,
             **_children(pass_fds),  # type: ignore[call-overload]
         )
         try:

@@ -26,6 +26,7 @@ KINDS = (
     "task",
     "fleet",
     "config",
+    "parcel",
 )
 VERSION = 1
 _SHOWN = 8

@@ -1,0 +1,79 @@
+"""The proof that a restored worktree is the packed one: status, index, flags and every byte, looked at anew.
+
+Paths that the parcel left out are outside of the proof; they are listed apart.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from typing import Any
+
+from trinity.git import Repository
+from trinity.work.carry import manifest as manifests
+from trinity.work.carry import objects, paths, scan
+from trinity.work.carry.unpack import Entries
+
+_SHOWN = 50
+
+
+def differences(git: Repository, manifest: Mapping[str, Any], entries: Entries) -> list[str]:
+    """A sentence for each difference; empty when all is equal."""
+    outside = manifests.outside(manifest["left_out"])
+    found = _status(git, manifest, entries, outside)
+    listed = scan.listing(git)
+    if manifests.index_proof(listed, outside) != manifest["index_proof"]:
+        found += _index(listed, entries, outside) or ["the index differs in files that are not changed"]
+    below = paths.Below(os.fsencode(git.path))
+    for path, entry in entries:
+        if path not in outside and not _as_packed(below, path, entry, manifest["object_format"]):
+            found.append(f"{paths.shown(path)}: its content differs")
+    return found if len(found) <= _SHOWN else [*found[:_SHOWN], f"and {len(found) - _SHOWN} more"]
+
+
+def _status(git: Repository, manifest: Mapping[str, Any], entries: Entries, outside: set[bytes]) -> list[str]:
+    # A repository inside that left something out may look cleaner than it was.
+    without = outside | {path for path, entry in entries if entry["kind"] == "repository" and _holed(path, outside)}
+    expected = {path: entry["state"] for path, entry in entries if "state" in entry and path not in without}
+    by_path, _ = scan.states(git)
+    actual = {path: state.decode("ascii") for path, state in by_path.items() if path not in without}
+    return [
+        f"{paths.shown(path)}: status is '{actual.get(path, 'clean')}' and was '{expected.get(path, 'clean')}'"
+        for path in sorted({*expected, *actual})
+        if expected.get(path) != actual.get(path)
+    ]
+
+
+def _holed(path: bytes, outside: set[bytes]) -> bool:
+    inside = path.rstrip(b"/") + b"/"
+    return any(other.startswith(inside) for other in outside)
+
+
+def _index(listed: scan.Listing, entries: Entries, outside: set[bytes]) -> list[str]:
+    found = []
+    for path, entry in entries:
+        lines = [list(line) for line in listed.lines.get(path, [])]
+        same = lines == entry["index"] and listed.flags.get(path) == entry.get("flag")
+        if path not in outside and not same:
+            found.append(f"{paths.shown(path)}: its index entry differs")
+    return found
+
+
+def _as_packed(below: paths.Below, path: bytes, entry: Mapping[str, Any], object_format: str) -> bool:
+    if entry["kind"] == "repository":
+        return True  # proved by its own parcel
+    status = below.lstat(path)
+    if status is None:
+        return bool(entry["kind"] == "absent")
+    if stat.S_ISDIR(status.st_mode):
+        return entry["kind"] == "folder"
+    if stat.S_ISLNK(status.st_mode):
+        data = os.fsencode(os.readlink(below.full(path)))
+        return entry["kind"] == "link" and objects.blob_id(data, object_format) == entry["blob"]
+    if entry["kind"] != "file":
+        return False
+    executable = bool(status.st_mode & 0o100) or os.name == "nt"
+    with open(below.full(path), "rb") as stream:
+        same = objects.blob_id(stream.read(), object_format) == entry["blob"]
+    return same and (executable == entry["executable"] or os.name == "nt")

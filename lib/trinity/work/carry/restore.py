@@ -1,0 +1,143 @@
+"""Restoring: a parcel becomes a new worktree with the same files, the same index and the same stopped operation.
+
+The manifest is checked whole before anything is written, and what was written is proved afterwards: `equal` is the
+result of looking again, not of having finished. A worktree that could not be finished is taken away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trinity.errors import BadRecord, TrinityError
+from trinity.work.carry import checking, checkout, ground, objects, operation, paths, proof, unpack
+from trinity.work.carry.ground import Ground
+
+
+@dataclass
+class Restored:
+    """The worktree at `target` and the folder `cwd` in it; `equal` unless `differences` says otherwise."""
+
+    target: Path
+    cwd: Path
+    linked: bool
+    equal: bool
+    differences: list[str]
+    left_out: list[dict[str, Any]]
+    notes: list[str]
+    operation: str | None = None
+    commands: list[str] = field(default_factory=list)
+
+
+def restore(
+    manifest: Mapping[str, Any],
+    bundle: Path,
+    target: Path,
+    project_clone: Path | None = None,
+    *,
+    remote: str | None = None,
+) -> Restored:
+    """Restore a parcel at `target`, which is not there yet or empty.
+
+    With `project_clone` as a linked worktree of it; without as a repository of its own, whose base comes from the parcel,
+    or from `remote` (else the parcel's remotes). Raises BadRecord for a parcel that must not be trusted, TrinityError
+    when it cannot be restored here.
+    """
+    checking.check(manifest, str(bundle))
+    _check_bundle(manifest, bundle)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise TrinityError(f"'{target}' is in use", "name a folder that does not exist yet")
+    _check_disk(manifest, target)
+    try:
+        return _restore(manifest, bundle, target, project_clone, remote)
+    except BaseException:
+        ground.remove(target, project_clone)
+        raise
+
+
+def _check_bundle(manifest: Mapping[str, Any], bundle: Path) -> None:
+    digest = hashlib.sha256()
+    with open(bundle, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != manifest["bundle"]["sha256"]:
+        raise BadRecord(str(bundle), ["it is damaged: its content is not what the manifest says"])
+
+
+def _check_disk(manifest: Mapping[str, Any], target: Path) -> None:
+    """Refuse names that this disk would mix up."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.name == "nt" and manifest["not_on_windows"]:
+        name = paths.shown(paths.decode(manifest["not_on_windows"][0]))
+        raise TrinityError(f"Windows cannot hold the name '{name}'", "rename it on the other PC, then hand over again")
+    if not manifest["collisions"]:
+        return
+    with tempfile.NamedTemporaryFile(prefix="Case", dir=target.parent) as probe:
+        blind = os.path.exists(os.path.join(target.parent, os.path.basename(probe.name).swapcase()))
+    if blind:
+        names = " and ".join(paths.shown(paths.decode(entry)) for entry in manifest["collisions"][0])
+        raise TrinityError(f"this disk cannot hold {names} beside each other", "rename one on the other PC")
+
+
+def _restore(
+    manifest: Mapping[str, Any], bundle: Path, target: Path, clone: Path | None, remote: str | None
+) -> Restored:
+    made = ground.lay(manifest, bundle, target, clone, remote)
+    checkout.configure(made, manifest)
+    if manifest["head"]:
+        made.git.run("read-tree", "-m", "-u", "HEAD")
+    entries = unpack.entries_of(manifest)
+    unpack.write(made, entries, [paths.decode(folder) for folder in manifest["folders"]])
+    unpack.index(made.git, entries, manifest["object_format"])
+    rebased = checkout.attach(made, manifest)
+    if manifest["operation"]:
+        operation.place(manifest["operation"], made.git_dir, made.git, rebased)
+    differences = _children(made, manifest, target)
+    differences += proof.differences(made.git, manifest, entries)
+    cwd = target / os.fsdecode(paths.decode(manifest["folder"]))
+    unpack.ensure_folder(target, paths.decode(manifest["folder"]))
+    return Restored(
+        target=target,
+        cwd=cwd,
+        linked=made.linked,
+        equal=not differences,
+        differences=differences,
+        left_out=list(manifest["left_out"]),
+        notes=[*manifest["notes"], *made.notes, *_doubts(manifest)],
+        operation=manifest["operation"]["name"] if manifest["operation"] else None,
+        commands=manifest["operation"]["commands"] if manifest["operation"] else [],
+    )
+
+
+def _doubts(manifest: Mapping[str, Any]) -> list[str]:
+    if manifest["consistent"]:
+        return []
+    moving = ", ".join(manifest["moving"][:10]) or "the repository"
+    return [f"somebody was still writing on the old PC; not from one moment: {moving}"]
+
+
+def _children(made: Ground, manifest: Mapping[str, Any], target: Path) -> list[str]:
+    """Submodules and repositories inside, each by its own parcel; what went wrong with one is a difference."""
+    differences = []
+    for child in manifest["children"]:
+        path = paths.decode(child)
+        name = paths.shown(path)
+        with tempfile.TemporaryDirectory(prefix="trinity-") as folder:
+            bundle = Path(folder) / "parcel.bundle"
+            for _, data in objects.read_blobs(made.git, [(child["blob"], child["size"])]):
+                bundle.write_bytes(data)
+            unpack.ensure_folder(target, path)
+            try:
+                inner = restore(child["manifest"], bundle, target / os.fsdecode(path))
+            except TrinityError as error:
+                unpack.ensure_folder(target, path)
+                differences.append(f"{name}: a repository inside could not be restored: {error.message}")
+                continue
+        differences += [f"{name}/{line}" for line in inner.differences]
+        made.notes += [f"{name}: {note}" for note in inner.notes if note not in made.notes]
+    return differences

@@ -1,0 +1,152 @@
+"""Putting the work list into a new worktree: files first, links last, then the index entry by entry.
+
+Nothing is written through a link, over something that was not removed first, or outside of the worktree. Index entries of
+rewritten files are put in anew, because git trusts the sizes and times it remembers of a file before its content.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trinity.errors import BadRecord
+from trinity.git import GitError, Repository
+from trinity.work.carry import objects, paths
+from trinity.work.carry.ground import Ground
+
+Entries = Sequence[tuple[bytes, Mapping[str, Any]]]
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def entries_of(manifest: Mapping[str, Any]) -> list[tuple[bytes, Mapping[str, Any]]]:
+    """The entries with their paths, in order."""
+    return sorted(((paths.decode(entry), entry) for entry in manifest["entries"]), key=lambda item: item[0])
+
+
+def write(ground: Ground, entries: Entries, folders: Iterable[bytes]) -> None:
+    """Make the worktree's files, links and folders what the entries say."""
+    top = os.fsencode(ground.git.path)
+    own = [(path, entry) for path, entry in entries if entry["kind"] != "repository"]
+    for path, entry in reversed(own):
+        _clear(top, path, entry["kind"])
+    for path, entry in own:
+        if entry["kind"] == "folder":
+            _folder(top, path)
+    by_blob: dict[str, list[tuple[bytes, Mapping[str, Any]]]] = {}
+    for path, entry in own:
+        if "blob" in entry:
+            by_blob.setdefault(entry["blob"], []).append((path, entry))
+    links: list[tuple[bytes, bytes]] = []
+    wanted = [(oid, users[0][1]["size"]) for oid, users in by_blob.items()]
+    for oid, data in objects.read_blobs(ground.git, wanted):
+        for path, entry in by_blob[oid]:
+            if entry["kind"] == "link":
+                links.append((path, data))
+            else:
+                _file(top, path, data, entry["executable"])
+    for path in folders:
+        _folder(top, path)
+    for path, to in sorted(links):
+        _parents(top, path)
+        try:
+            os.symlink(os.fsdecode(to), os.fsdecode(top + b"/" + path))
+        except (OSError, ValueError) as error:
+            ground.notes.append(f"the link '{paths.shown(path)}' cannot be made here: {error}")
+
+
+def _clear(top: bytes, path: bytes, kind: str) -> None:
+    """Remove what the checkout put here; folders that become empty go too, as they did on the other side."""
+    below = paths.Below(top)
+    status = below.lstat(path)
+    if status is None:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(below.full(path))
+    elif kind != "folder":
+        _remove_folder(below.full(path))
+    else:
+        return
+    parent = path.rpartition(b"/")[0]
+    while parent and _remove_folder(top + b"/" + parent):
+        parent = parent.rpartition(b"/")[0]
+
+
+def _remove_folder(path: bytes) -> bool:
+    try:
+        os.rmdir(path)
+    except OSError:
+        return False  # not empty: it stays
+    return True
+
+
+def _parents(top: bytes, path: bytes) -> None:
+    parent = path.rpartition(b"/")[0]
+    if parent:
+        _folder(top, parent)
+
+
+def _folder(top: bytes, path: bytes) -> None:
+    """Make a folder and those above it; raises BadRecord when a link or a file is in the way."""
+    made = top
+    for part in path.split(b"/"):
+        made += b"/" + part
+        try:
+            os.mkdir(made)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(made).st_mode):
+                raise BadRecord("parcel", [f"path '{paths.shown(path)}': leads through a link or a file"]) from None
+
+
+def _file(top: bytes, path: bytes, data: bytes, executable: bool) -> None:
+    _parents(top, path)
+    handle = os.open(top + b"/" + path, _CREATE, 0o777 if executable else 0o666)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data)
+
+
+def index(git: Repository, entries: Entries, object_format: str) -> None:
+    """Make the index what the entries say; all others are as the checkout left them."""
+    zero = objects.ZERO[object_format]
+    lines = [b"0 %s\t%s" % (zero.encode(), path) for path, _ in entries if not path.endswith(b"/")]
+    for path, entry in entries:
+        if not entry.get("intent"):
+            lines += [b"%s %s %d\t%s" % (m.encode(), oid.encode(), stage, path) for m, oid, stage in entry["index"]]
+    git.run("update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
+    _intents(git, [(path, entry) for path, entry in entries if entry.get("intent")])
+    try:
+        git.run("update-index", "-q", "--refresh")
+    except GitError as error:
+        if error.status != 1:  # 1: some files differ, as they should
+            raise
+    flagged = {letter: [p for p, e in entries if e.get("flag") == letter] for letter in "hSs"}
+    for option, which in (
+        ("--skip-worktree", flagged["S"] + flagged["s"]),
+        ("--assume-unchanged", flagged["h"] + flagged["s"]),
+    ):
+        if which:
+            git.run("update-index", option, "-z", "--stdin", stdin=b"".join(path + b"\0" for path in which))
+
+
+def _intents(git: Repository, entries: Entries) -> None:
+    """Intents need a file to be added; one that was deleted since stands in for the moment."""
+    top = os.fsencode(git.path)
+    below = paths.Below(top)
+    standing_in = []
+    for path, entry in entries:
+        if below.lstat(path) is None:
+            _file(top, path, b"", entry["index"][0][0] == "100755")
+            standing_in.append(path)
+    if entries:
+        asked = b"\0".join(path for path, _ in entries)
+        git.run("add", "-N", "-f", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=asked)
+    for path in standing_in:
+        _clear(top, path, "absent")
+
+
+def ensure_folder(top: Path, path: bytes) -> None:
+    """Make the folder `path` below `top`, through folders only."""
+    if path:
+        _folder(os.fsencode(top), path)
