@@ -4,8 +4,9 @@ Nothing of the user reaches these calls: inherited `GIT_*` variables, global and
 conversion are cut off, because each of them has changed or executed something in a clone that was not theirs.
 Arguments are lists, output is bytes, a call that takes longer than its limit is killed with its
 children. A folder of the user's is looked at as its owner sees it by `as_user`: conversion, filters, ignore rules and
-access to remotes are then the user's own, hooks and locks still nobody's. Not GitPython: it merges the caller's whole environment into git's, so an inherited `GIT_DIR` cannot be taken
-away, and its import costs every short program more than git itself.
+access to remotes are then the user's own, hooks and locks still nobody's. Not GitPython: it merges the caller's whole
+environment into git's, so an inherited `GIT_DIR` cannot be taken away, and its import costs every short program more than
+git itself.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _changed_attributes(seen: Look) -> bool:
 
 
 def _suspicious(private: Private, seen: Look) -> set[bytes]:
-    """Where index and worktree are not plain `\\n` (or plain `\\r\\n` by rule) on both sides, or more than line ends counts."""
+    """Where the line ends are not the plain ones that a checkout writes, or more than line ends counts."""
     autocrlf = private.facts.settings.get("core.autocrlf", "").lower()
     crlf = autocrlf in ("true", "yes", "on", "1") or private.facts.settings.get("core.eol") == "crlf"
     native = os.linesep == "\r\n"

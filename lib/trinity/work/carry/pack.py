@@ -19,7 +19,7 @@ from trinity import clock, schema
 from trinity.errors import TrinityError
 from trinity.work.carry import content, conversion, history, manifest, objects, operation, paths, private, scan
 from trinity.work.carry.content import Caps, Taken, Withheld
-from trinity.work.carry.history import OWN, Tree
+from trinity.work.carry.history import Tree
 from trinity.work.carry.private import Facts, Private
 from trinity.work.carry.scan import Look
 

@@ -67,10 +67,7 @@ def is_git(part: bytes) -> bool:
     """Whether some file system takes this name for `.git`."""
     name = part.decode("utf-8", "replace").translate(_IGNORED).casefold()
     # NTFS: trailing dots and spaces do not count, `:` begins a stream, and `git~1` is the short name.
-    for piece in re.split(r"[:\\]", name):
-        if piece.rstrip(" .") in (".git", "git~1"):
-            return True
-    return False
+    return any(piece.rstrip(" .") in (".git", "git~1") for piece in re.split(r"[:\\]", name))
 
 
 def fits_windows(path: bytes) -> bool:

@@ -9,6 +9,7 @@ objects: writing with them in sight makes git freshen the times of the user's ow
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -18,14 +19,11 @@ from trinity.errors import TrinityError
 from trinity.git import GitError, Repository
 
 # Keys that decide what a file's bytes or its status are.
-_KEYS = {
-    f"core.{name}"
-    for name in (
-        "autocrlf eol safecrlf filemode symlinks ignorecase precomposeunicode sparsecheckout sparsecheckoutcone "
-        "trustctime checkstat checkroundtripencoding bigfilethreshold"
-    ).split()
-}
-_FILTER_KEYS = ("clean", "smudge", "process", "required")
+_KEYS = re.compile(
+    r"core\.(autocrlf|eol|safecrlf|filemode|symlinks|ignorecase|precomposeunicode|sparsecheckout|sparsecheckoutcone"
+    r"|trustctime|checkstat|checkroundtripencoding|bigfilethreshold|excludesfile|attributesfile)$"
+    r"|filter\.[^=]+\.(clean|smudge|process|required)$"
+)
 _LOOK = ("--absolute-git-dir", "--git-common-dir", "--show-toplevel", "--show-object-format", "--is-shallow-repository")
 
 
@@ -58,9 +56,7 @@ def look(worktree: Path) -> Facts:
         key, _, value = item.partition("\n")
         value = value if "\n" in item else "true"
         section, _, rest = key.partition(".")
-        if key in _KEYS or key in ("core.excludesfile", "core.attributesfile"):
-            settings[key] = value
-        elif section == "filter" and rest.rpartition(".")[2] in _FILTER_KEYS and "=" not in key:
+        if _KEYS.match(key):
             settings[key] = value
         elif section == "remote" and rest.endswith(".url"):
             remotes.setdefault(rest[: -len(".url")], value)
