@@ -80,7 +80,7 @@ def attach(ground: Ground, manifest: Mapping[str, Any]) -> str | None:
         else:
             name = branch.removeprefix("refs/heads/")
             ground.notes.append(f"branch {name} is in use here or elsewhere by now: HEAD is detached")
-    stopped = manifest["operation"]
+    stopped: dict[str, Any] | None = manifest["operation"]
     before = operation.orig_head(stopped) if stopped else None
     if not stopped or not stopped["branch"] or before is None:
         return None

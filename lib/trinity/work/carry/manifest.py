@@ -160,6 +160,8 @@ def notes(aside: Private, seen: Look, operation: operations.Operation | None) ->
         said += [f"the carried rebase will run: {command}" for command in operation.commands]
         if "rebase-merge/update-refs" in operation.files:
             said.append("the rebase wants to move other branches too; they are not on this PC")
+    if facts.settings.get("core.filemode") == "false":
+        said.append("git ignores executable bits there (core.fileMode): those of unchanged files were not carried")
     drivers = _drivers(aside)
     if drivers:
         said.append(f"files use the filter {', '.join(drivers)}: install it here before going on")

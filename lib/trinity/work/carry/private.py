@@ -51,7 +51,8 @@ def look(worktree: Path) -> Facts:
     except GitError as error:
         raise TrinityError(f"'{worktree}' is no git worktree: {error.stderr.strip()[:200]}") from None
     git_dir, common, top, object_format, shallow = lines[:5]
-    settings, remotes = {}, {}
+    settings: dict[str, str] = {}
+    remotes: dict[str, str] = {}
     for item in user.run("config", "--list", "-z", "--includes").decode("utf-8", "surrogateescape").split("\0"):
         key, _, value = item.partition("\n")
         value = value if "\n" in item else "true"

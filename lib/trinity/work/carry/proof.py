@@ -45,6 +45,12 @@ def _status(git: Repository, manifest: Mapping[str, Any], entries: Entries, outs
     ]
 
 
+def clean_by_now(git: Repository, entries: Entries) -> set[bytes]:
+    """Entries that had a status and have none here."""
+    by_path, _ = scan.states(git)
+    return {path for path, entry in entries if "state" in entry and path not in by_path}
+
+
 def _holed(path: bytes, outside: set[bytes]) -> bool:
     inside = path.rstrip(b"/") + b"/"
     return any(other.startswith(inside) for other in outside)
@@ -67,10 +73,10 @@ def _as_packed(below: paths.Below, path: bytes, entry: Mapping[str, Any], object
     if status is None:
         return bool(entry["kind"] == "absent")
     if stat.S_ISDIR(status.st_mode):
-        return entry["kind"] == "folder"
+        return bool(entry["kind"] == "folder")
     if stat.S_ISLNK(status.st_mode):
         data = os.fsencode(os.readlink(below.full(path)))
-        return entry["kind"] == "link" and objects.blob_id(data, object_format) == entry["blob"]
+        return bool(entry["kind"] == "link" and objects.blob_id(data, object_format) == entry["blob"])
     if entry["kind"] != "file":
         return False
     executable = bool(status.st_mode & 0o100) or os.name == "nt"

@@ -98,7 +98,10 @@ def _restore(
     if manifest["operation"]:
         operation.place(manifest["operation"], made.git_dir, made.git, rebased)
     differences = _children(made, manifest, target)
-    differences += proof.differences(made.git, manifest, entries)
+    found = proof.differences(made.git, manifest, entries)
+    if found and unpack.stale(made, entries, proof.clean_by_now(made.git, entries)):
+        found = proof.differences(made.git, manifest, entries)
+    differences += found
     cwd = target / os.fsdecode(paths.decode(manifest["folder"]))
     unpack.ensure_folder(target, paths.decode(manifest["folder"]))
     return Restored(

@@ -128,7 +128,8 @@ def _fresh_skipped(private: Private, head: str | None) -> set[bytes]:
         empty, 600, variables={**private.git.variables, "GIT_WORK_TREE": str(empty)}, settings=private.git.settings
     )
     elsewhere.run("read-tree", head, index=index)
-    elsewhere.run("read-tree", "-m", head, index=index)
+    # Nothing is written: what is equal in index and HEAD is not checked out, only marked.
+    elsewhere.run("read-tree", "-m", "-u", head, index=index)
     raw = elsewhere.run("-c", "sparse.expectFilesOutsideOfPatterns=true", "ls-files", "-z", "-t", index=index)
     return {item[2:] for item in raw.split(b"\0") if item.startswith(b"S ")}
 

@@ -146,6 +146,20 @@ def _intents(git: Repository, entries: Entries) -> None:
         _clear(top, path, "absent")
 
 
+def stale(ground: Ground, entries: Entries, clean: set[bytes]) -> bool:
+    """Make git call files modified that it called modified by their size alone; True when there were some.
+
+    With line-end conversion a file can be equal to its index entry and `M` all the same, until somebody adds it: git
+    compares sizes first. So the entry gets the size of a checkout, as it had, and then the file its bytes.
+    """
+    asked = [(p, e) for p, e in entries if p in clean and e["kind"] == "file" and e.get("state", "").startswith("1 .M")]
+    if not asked:
+        return False
+    ground.git.run("checkout-index", "-f", "-u", "-z", "--stdin", stdin=b"".join(path + b"\0" for path, _ in asked))
+    write(ground, asked, [])
+    return True
+
+
 def ensure_folder(top: Path, path: bytes) -> None:
     """Make the folder `path` below `top`, through folders only."""
     if path:

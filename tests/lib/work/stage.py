@@ -1,0 +1,156 @@
+"""Two PCs for a test: an origin, a dirty repository on PC1, a clone on PC2, and what each of them looks like."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from trinity.work.carry.pack import Parcel, pack
+from trinity.work.carry.restore import Restored, restore
+
+# Commits of the origin: enough kinds of files for every case to change some of them.
+ORIGIN = r"""
+git init -q -b main . && mkdir dir src && printf 'one\n' >a.txt && printf 'two\n' >b.txt && printf 'three\n' >c.txt
+printf 'd\n' >dir/d.txt && printf 'e\n' >dir/e.txt && printf '#!/bin/sh\n' >run.sh && chmod +x run.sh
+printf '\000\001binary\377' >data.bin && ln -s a.txt link && seq 1 400 >src/long.txt && : >empty.txt
+printf 'ignored/\n*.log\n' >.gitignore
+git add -A && git commit -qm first && seq 2 500 >src/long.txt && git commit -qam second
+"""
+VIEWS = {
+    "status": ("status", "--porcelain=v2"),
+    "status of every file": ("status", "--porcelain=v2", "-uall"),
+    "index": ("ls-files", "--stage"),
+    "flags": ("ls-files", "-v"),
+    "diff": ("diff",),
+    "staged diff": ("diff", "--cached"),
+}
+Seen = dict[str, object]
+
+
+class Stage:
+    """`pc1` is a clone of `origin` that `script` made dirty; `pc2` a clone that knows nothing of it."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.origin = top / "origin"
+        self.pc1 = top / "pc1"
+        self.pc2 = top / "pc2"
+        self.configuration = {"pc1": top / "pc1.gitconfig", "pc2": top / "pc2.gitconfig"}
+        for name, path in self.configuration.items():
+            home = top / f"{name}-home"
+            home.mkdir()
+            path.write_text('[protocol "file"]\n\tallow = always\n', encoding="utf-8")
+
+    def environment(self, pc: str) -> dict[str, str]:
+        """The environment of a person who works at `pc`."""
+        home = self.top / f"{pc}-home"
+        return {
+            **os.environ,
+            "HOME": str(home),
+            "GIT_CONFIG_GLOBAL": str(self.configuration[pc]),
+            "ORIGIN": str(self.origin),
+            "TOP": str(self.top),
+            "GIT_EDITOR": "true",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+
+    def sh(self, pc: str, script: str, folder: Path) -> str:
+        """Run a shell script as the person at `pc`; fails the test when any of its commands fails."""
+        done = subprocess.run(
+            ["sh", "-ec", script],
+            cwd=folder,
+            env=self.environment(pc),
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def build(self, script: str, origin: str = ORIGIN) -> None:
+        """Make the origin, clone it twice and run `script` in PC1's clone."""
+        self.origin.mkdir()
+        self.sh("pc1", origin, self.origin)
+        self.sh("pc1", f"git clone -q '{self.origin}' pc1", self.top)
+        self.sh("pc2", f"git clone -q '{self.origin}' pc2", self.top)
+        self.sh("pc1", script, self.pc1)
+
+    def at(self, pc: str) -> Callable[[], None]:
+        """Make this process be at `pc`: its home, its git configuration."""
+
+        def go() -> None:
+            environment = self.environment(pc)
+            for key in ("HOME", "GIT_CONFIG_GLOBAL"):
+                os.environ[key] = environment[key]
+
+        return go
+
+    def pack(self, worktree: Path | None = None, **options: object) -> Parcel:
+        self.at("pc1")()
+        return pack(worktree or self.pc1, self.top / "parcel", **options)  # type: ignore[arg-type]
+
+    def restore(self, parcel: Parcel, mode: str, target: Path | None = None) -> Restored:
+        """`mode`: linked (a worktree of PC2's clone) or clone (a repository of its own)."""
+        self.at("pc2")()
+        made = target or self.top / f"restored-{mode}"
+        return restore(parcel.manifest, parcel.bundle, made, self.pc2 if mode == "linked" else None)
+
+    def seen(self, pc: str, worktree: Path) -> Seen:
+        """Everything that two equal worktrees have in common: git's views and every byte that is not ignored."""
+        seen: Seen = {}
+        for name, command in VIEWS.items():
+            done = subprocess.run(
+                ["git", *command],
+                cwd=worktree,
+                env={**self.environment(pc), "GIT_OPTIONAL_LOCKS": "0"},
+                capture_output=True,
+                check=False,
+            )
+            seen[name] = (done.returncode, done.stdout.split(b"\n"))
+        seen["files"] = self.files(pc, worktree)
+        return seen
+
+    def files(self, pc: str, worktree: Path) -> dict[bytes, object]:
+        """Path, kind, executable bit and content of what is not ignored."""
+        out = subprocess.run(
+            ["git", "ls-files", "-z", "-o", "-i", "--exclude-standard", "--directory"],
+            cwd=worktree,
+            env={**self.environment(pc), "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            check=True,
+        ).stdout
+        ignored = {path.rstrip(b"/") for path in out.split(b"\0") if path}
+        return {
+            path: what[:2] for path, what in tree(worktree, ignored).items() if path and b".git" not in path.split(b"/")
+        }
+
+
+def tree(top: Path, without: set[bytes] = frozenset()) -> dict[bytes, tuple[object, ...]]:  # type: ignore[assignment]
+    """Kind with executable bit, content, and modification time, of everything below `top`."""
+    found: dict[bytes, tuple[object, ...]] = {}
+    root = os.fsencode(top)
+    for folder, folders, names in os.walk(root):
+        inside = folder[len(root) + 1 :]
+        folders[:] = [name for name in folders if (inside + b"/" + name if inside else name) not in without]
+        for name in [*folders, *names, b""]:
+            full = folder + b"/" + name if name else folder
+            path = full[len(root) + 1 :]
+            if path in without:
+                continue
+            status = os.lstat(full)
+            kind = stat.S_IFMT(status.st_mode)
+            content: object = None
+            if stat.S_ISLNK(status.st_mode):
+                content = os.readlink(full)
+            elif stat.S_ISREG(status.st_mode):
+                with open(full, "rb") as stream:
+                    content = hashlib.sha256(stream.read()).hexdigest()
+                kind |= status.st_mode & 0o100
+            found[path] = (kind, content, status.st_mtime_ns)
+    return found
