@@ -116,11 +116,7 @@ def index(git: Repository, entries: Entries, object_format: str) -> None:
             lines += [b"%s %s %d\t%s" % (m.encode(), oid.encode(), stage, path) for m, oid, stage in entry["index"]]
     git.run("update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
     _intents(git, [(path, entry) for path, entry in entries if entry.get("intent")])
-    try:
-        git.run("update-index", "-q", "--refresh")
-    except GitError as error:
-        if error.status != 1:  # 1: some files differ, as they should
-            raise
+    refresh(git)
     flagged = {letter: [p for p, e in entries if e.get("flag") == letter] for letter in "hSs"}
     for option, which in (
         ("--skip-worktree", flagged["S"] + flagged["s"]),
@@ -128,6 +124,15 @@ def index(git: Repository, entries: Entries, object_format: str) -> None:
     ):
         if which:
             git.run("update-index", option, "-z", "--stdin", stdin=b"".join(path + b"\0" for path in which))
+
+
+def refresh(git: Repository) -> None:
+    """Let the index remember the files that are as it says."""
+    try:
+        git.run("update-index", "-q", "--refresh")
+    except GitError as error:
+        if error.status != 1:  # 1: some files differ, as they should
+            raise
 
 
 def _intents(git: Repository, entries: Entries) -> None:
@@ -150,12 +155,14 @@ def stale(ground: Ground, entries: Entries, clean: set[bytes]) -> bool:
     """Make git call files modified that it called modified by their size alone; True when there were some.
 
     With line-end conversion a file can be equal to its index entry and `M` all the same, until somebody adds it: git
-    compares sizes first. So the entry gets the size of a checkout, as it had, and then the file its bytes.
+    compares sizes first. So the entry gets the size of its unconverted content, and then the file its bytes.
     """
     asked = [(p, e) for p, e in entries if p in clean and e["kind"] == "file" and e.get("state", "").startswith("1 .M")]
     if not asked:
         return False
-    ground.git.run("checkout-index", "-f", "-u", "-z", "--stdin", stdin=b"".join(path + b"\0" for path, _ in asked))
+    as_stored = [(path, {**entry, "blob": entry["index"][0][1]}) for path, entry in asked]
+    write(ground, as_stored, [])
+    refresh(ground.git)
     write(ground, asked, [])
     return True
 
