@@ -111,10 +111,8 @@ def index(git: Repository, entries: Entries, object_format: str) -> None:
     """Make the index what the entries say; all others are as the checkout left them."""
     zero = objects.ZERO[object_format]
     lines = [b"0 %s\t%s" % (zero.encode(), path) for path, _ in entries if not path.endswith(b"/")]
-    for path, entry in entries:
-        if not entry.get("intent"):
-            lines += [b"%s %s %d\t%s" % (m.encode(), oid.encode(), stage, path) for m, oid, stage in entry["index"]]
-    git.run("update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
+    removed = b"".join(line + b"\0" for line in lines)
+    git.run("update-index", "-z", "--index-info", stdin=removed + _lines(entries))
     _intents(git, [(path, entry) for path, entry in entries if entry.get("intent")])
     refresh(git)
     flagged = {letter: [p for p, e in entries if e.get("flag") == letter] for letter in "hSs"}
@@ -124,6 +122,14 @@ def index(git: Repository, entries: Entries, object_format: str) -> None:
     ):
         if which:
             git.run("update-index", option, "-z", "--stdin", stdin=b"".join(path + b"\0" for path in which))
+
+
+def _lines(entries: Entries) -> bytes:
+    made = []
+    for path, entry in entries:
+        if not entry.get("intent"):
+            made += [b"%s %s %d\t%s\0" % (m.encode(), oid.encode(), stage, path) for m, oid, stage in entry["index"]]
+    return b"".join(made)
 
 
 def refresh(git: Repository) -> None:
@@ -162,6 +168,7 @@ def stale(ground: Ground, entries: Entries, clean: set[bytes]) -> bool:
         return False
     as_stored = [(path, {**entry, "blob": entry["index"][0][1]}) for path, entry in asked]
     write(ground, as_stored, [])
+    ground.git.run("update-index", "-z", "--index-info", stdin=_lines(asked))
     refresh(ground.git)
     write(ground, asked, [])
     return True
