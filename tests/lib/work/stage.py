@@ -6,7 +6,8 @@ import hashlib
 import os
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from trinity.work.carry.pack import Parcel, pack
@@ -29,6 +30,14 @@ VIEWS = {
     "staged diff": ("diff", "--cached"),
 }
 Seen = dict[str, object]
+
+
+@dataclass
+class Over:
+    """A parcel and what became of it, by mode."""
+
+    parcel: Parcel
+    restored: dict[str, Restored]
 
 
 class Stage:
@@ -100,6 +109,35 @@ class Stage:
         self.at("pc2")()
         made = target or self.top / f"restored-{mode}"
         return restore(parcel.manifest, parcel.bundle, made, self.pc2 if mode == "linked" else None)
+
+    def carry(
+        self,
+        worktree: Path | None = None,
+        modes: Sequence[str] = ("linked", "clone"),
+        freshened: bytes | None = None,
+        **options: object,
+    ) -> Over:
+        """Pack and restore in each mode: equal in every view and byte, and nothing of PC1 touched."""
+        worktree = worktree or self.pc1
+        before = self.seen("pc1", worktree)
+        untouched = tree(self.pc1)
+        (self.top / "told").unlink(missing_ok=True)
+        parcel = self.pack(worktree, **options)
+        assert not (self.top / "told").exists(), "a hook of PC1 was run"
+        now = tree(self.pc1)
+        touched = {path for path in {*untouched, *now} if untouched.get(path) != now.get(path)}
+        if freshened:
+            touched = {path for path in touched if not path.startswith(freshened)}
+        assert not touched
+        over = Over(parcel, {})
+        for mode in modes:
+            restored = self.restore(parcel, mode)
+            assert restored.equal, (mode, restored.differences)
+            assert restored.linked == (mode == "linked")
+            after = self.seen("pc2", restored.target)
+            assert {name: value for name, value in before.items() if after[name] != value} == {}, (mode, after)
+            over.restored[mode] = restored
+        return over
 
     def seen(self, pc: str, worktree: Path) -> Seen:
         """Everything that two equal worktrees have in common: git's views and every byte that is not ignored."""

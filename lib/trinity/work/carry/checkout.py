@@ -55,6 +55,16 @@ def configure(ground: Ground, manifest: Mapping[str, Any]) -> None:
         ground.notes.append("settings of this worktree alone were set: " + ", ".join(sorted(wanted)))
 
 
+def lacking(ground: Ground, manifest: Mapping[str, Any]) -> list[str]:
+    """A sentence for each filter program that the files went through on the other PC and that is not set up here."""
+    known = {key.split(".", 1)[1].rpartition(".")[0] for key in private.look(ground.git.path).settings if "." in key}
+    return [
+        f"files with the filter '{name}' are as the repository holds them: install it here, then check them out anew"
+        for name in manifest["filters"]
+        if name not in known
+    ]
+
+
 def _own_settings(git: Repository, common: Path) -> None:
     """Let worktrees have settings of their own, as `git worktree` documents it."""
     shared = Repository(common, bare=True)

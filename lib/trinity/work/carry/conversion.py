@@ -108,8 +108,21 @@ def _suspicious(private: Private, seen: Look) -> set[bytes]:
 
 def _special(private: Private, seen: Look) -> set[bytes]:
     """Paths with `ident` or an encoding: for them line ends say nothing."""
-    paths = b"\0".join(path for path in seen.listing.lines if path not in seen.changed)
-    out = private.git.run("check-attr", "-z", "--stdin", "ident", "working-tree-encoding", stdin=paths)
-    words = out.split(b"\0")
+    unchanged = [path for path in seen.listing.lines if path not in seen.changed]
+    return {path for path, _ in _attributes(private, unchanged, "ident", "working-tree-encoding")}
+
+
+def filters(private: Private, seen: Look) -> list[str]:
+    """The filter programs that stand between the repository and the files here."""
+    names = {key.split(".", 1)[1].rpartition(".")[0] for key in private.facts.settings if key.startswith("filter.")}
+    if not names:
+        return []
+    used = {value.decode("utf-8", "replace") for _, value in _attributes(private, [*seen.listing.lines], "filter")}
+    return sorted(names & used)
+
+
+def _attributes(private: Private, paths: list[bytes], *names: str) -> list[tuple[bytes, bytes]]:
+    """Path and value of every one of the attributes that is set."""
+    words = private.git.run("check-attr", "-z", "--stdin", *names, stdin=b"\0".join(paths)).split(b"\0")
     triples = zip(words[::3], words[1::3], words[2::3], strict=False)
-    return {path for path, _, value in triples if value not in (b"unspecified", b"unset", b"false", b"")}
+    return [(path, value) for path, _, value in triples if value not in (b"unspecified", b"unset", b"false", b"")]

@@ -199,6 +199,7 @@ def _parcel(aside: Private, worktree: Path, into: Path, made: _Pass, rules: _Rul
         "remotes": manifest.remotes(facts.remotes, facts.top),
         "settings": manifest.settings(facts.settings),
         "rules": manifest.rules(aside),
+        "filters": conversion.filters(aside, seen),
         "entries": entries,
         "folders": [paths.encode(path) for path in empty],
         "index_proof": manifest.index_proof(seen.listing, manifest.outside(left_out)),

@@ -101,7 +101,7 @@ def _restore(
     found = proof.differences(made.git, manifest, entries)
     if found and unpack.stale(made, entries, proof.clean_by_now(made.git, entries)):
         found = proof.differences(made.git, manifest, entries)
-    differences += found
+    differences += found + checkout.lacking(made, manifest)
     cwd = target / os.fsdecode(paths.decode(manifest["folder"]))
     unpack.ensure_folder(target, paths.decode(manifest["folder"]))
     return Restored(
