@@ -99,7 +99,7 @@ def test_what_a_carried_rebase_would_run_is_shown(stage: Stage) -> None:
 
 def test_a_bisection_goes_on_there(stage: Stage) -> None:
     stage.build(
-        "for i in 1 2 3 4 5 6 7 8; do echo $i >>c.txt; git commit -qam c$i; done; git bisect start -q HEAD HEAD~7 >/dev/null; "
+        "for i in 1 2 3 4 5 6 7 8; do echo $i >>c.txt; git commit -qam c$i; done; git bisect start HEAD HEAD~7 >/dev/null; "
         "git bisect good >/dev/null"
     )
     over = stage.carry()
