@@ -12,7 +12,7 @@ import re
 _KINDS = {
     "private-key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     "anthropic": r"sk-ant-[A-Za-z0-9_-]{8,}",
-    "openai": r"sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}",
+    "openai": r"(?<![A-Za-z0-9])sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}",
     "github": r"gh[pousr]_[A-Za-z0-9]{20,}",
     "github-fine": r"github_pat_[A-Za-z0-9_]{20,}",
     "gitlab": r"glpat-[A-Za-z0-9_-]{16,}",
@@ -26,6 +26,32 @@ _KINDS = {
     "assigned": r"\b(?i:password|passwd|secret|api_?key|access_?token|auth_?token)\s*[=:]\s*['\"]?[^\s&'\"\[]{8,}",
 }
 _PATTERN = re.compile("|".join(f"(?P<{kind.replace('-', '_')}>{form})" for kind, form in _KINDS.items()), re.DOTALL)
+
+# Forms that are nothing but a secret, and the bytes without which none of them can be there.
+_TOKENS = {kind: form for kind, form in _KINDS.items() if kind not in ("url-password", "assigned")}
+_TOKEN_BYTES = {kind: re.compile(form.encode("ascii"), re.DOTALL) for kind, form in _TOKENS.items()}
+_MARKS = {
+    "private-key": (b"PRIVATE KEY-----",),
+    "anthropic": (b"sk-ant-",),
+    "openai": (b"sk-",),
+    "github": (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"),
+    "github-fine": (b"github_pat_",),
+    "gitlab": (b"glpat-",),
+    "aws": (b"AKIA", b"ASIA"),
+    "slack": (b"xox",),
+    "tailscale": (b"tskey-",),
+    "google": (b"AIza",),
+    "npm": (b"npm_",),
+    "jwt": (b"eyJ",),
+}
+
+
+def first_token(content: bytes) -> str | None:
+    """The kind of the first private key or token in the bytes of a file, None when there is none."""
+    for kind, marks in _MARKS.items():
+        if any(mark in content for mark in marks) and _TOKEN_BYTES[kind].search(content):
+            return kind
+    return None
 
 
 def redact(text: str) -> str:

@@ -76,6 +76,16 @@ def _read(repository: Repository, oids: list[str]) -> Iterator[tuple[str, bytes]
         position = start + size + 1
 
 
+def sizes(repository: Repository, oids: Iterable[str], largest: int) -> list[tuple[str, int]]:
+    """Those of the objects that are blobs of at most `largest` bytes, with their sizes."""
+    asked = "".join(f"{oid}\n" for oid in oids)
+    if not asked:
+        return []
+    out = repository.run("cat-file", "--batch-check", stdin=asked.encode("ascii")).decode("ascii", "replace")
+    words = (line.split() for line in out.splitlines())
+    return [(w[0], int(w[2])) for w in words if len(w) == 3 and w[1] == "blob" and int(w[2]) <= largest]
+
+
 def known(repository: Repository, names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """For each name that is an object here: its full id and type."""
     asked = list(dict.fromkeys(names))

@@ -17,7 +17,18 @@ from typing import Any
 
 from trinity import clock, schema
 from trinity.errors import TrinityError
-from trinity.work.carry import content, conversion, history, manifest, objects, operation, paths, private, scan
+from trinity.work.carry import (
+    committed,
+    content,
+    conversion,
+    history,
+    manifest,
+    objects,
+    operation,
+    paths,
+    private,
+    scan,
+)
 from trinity.work.carry.content import Caps, Taken, Withheld
 from trinity.work.carry.history import Tree
 from trinity.work.carry.private import Facts, Private
@@ -46,6 +57,7 @@ class _Rules:
     history: str
     wait: float
     passes: int
+    committed_secrets: bool
     depth: int = 0
 
 
@@ -71,15 +83,17 @@ def pack(
     bases: str = "auto",
     wait: float = 5.0,
     passes: int = 4,
+    committed_secrets: bool = False,
 ) -> Parcel:
     """Pack the worktree that the folder `worktree` lies in into `into`/parcel.bundle.
 
     `withheld(path, content)` gives a reason to leave a file out, or None. `bases`: how much history travels along: `thin`
     (what no remote has), `shallow` (and the base itself, cut there), `full`; `auto` is thin when there is a remote's commit.
-    `wait`: seconds for somebody's `index.lock` to go. Raises TrinityError.
+    `wait`: seconds for somebody's `index.lock` to go. Raises TrinityError; CommittedSecret, unless
+    `committed_secrets`, when a commit that no remote has holds what is withheld.
     """
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _pack(worktree, into, _Rules(Caps(cap_file, cap_total), withheld, bases, wait, passes))
+    return _pack(worktree, into, _Rules(Caps(cap_file, cap_total), withheld, bases, wait, passes, committed_secrets))
 
 
 def _pack(worktree: Path, into: Path, rules: _Rules) -> Parcel:
@@ -141,7 +155,7 @@ def _child(aside: Private, path: bytes, into: Path, rules: _Rules, weight: int, 
         taken.leave(path, 0, "repositories inside each other too deeply")
         return None
     caps = Caps(rules.caps.file, max(0, rules.caps.total - weight))
-    below = _Rules(caps, _inside(path, rules.withheld), "auto", 0.0, 1, rules.depth + 1)
+    below = _Rules(caps, _inside(path, rules.withheld), "auto", 0.0, 1, rules.committed_secrets, rules.depth + 1)
     folder = into / f"child-{rules.depth}-{hashlib.sha256(path).hexdigest()[:16]}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -159,7 +173,11 @@ def _inside(path: bytes, withheld: Withheld | None) -> Withheld | None:
 
 def _parcel(aside: Private, worktree: Path, into: Path, made: _Pass, rules: _Rules, notes: list[str]) -> Parcel:
     facts, seen, taken = aside.facts, made.look, made.taken
-    _withhold_staged(aside, made, rules.withheld)
+    tips = made.operation.tips if made.operation else []
+    if rules.withheld and not rules.committed_secrets:
+        heads = [seen.head] if seen.head else []
+        committed.check(aside, [*heads, *tips], facts.remote_tips, rules.withheld)
+    _withhold_staged(aside, made, rules)
     staged, state = Tree(b"i"), Tree(b"w")
     entries = manifest.entries(seen, taken, staged, state)
     children = _children(aside, made, state, into)
@@ -171,7 +189,7 @@ def _parcel(aside: Private, worktree: Path, into: Path, made: _Pass, rules: _Rul
         state=state_commit,
         index=index_commit,
         head=seen.head,
-        tips=made.operation.tips if made.operation else [],
+        tips=tips,
         published=facts.remote_tips,
         history=rules.history,
         packed=taken.weight > 16 * MEGABYTE,
@@ -217,8 +235,9 @@ def _parcel(aside: Private, worktree: Path, into: Path, made: _Pass, rules: _Rul
     return Parcel(document, bundle.bundle, left_out, made.consistent, moving)
 
 
-def _withhold_staged(aside: Private, made: _Pass, withheld: Withheld | None) -> None:
+def _withhold_staged(aside: Private, made: _Pass, rules: _Rules) -> None:
     """What is staged and no longer in the worktree is a content of its own, and may hold a secret too."""
+    withheld = rules.withheld
     if withheld is None:
         return
     entries = made.taken.entries
@@ -229,16 +248,11 @@ def _withhold_staged(aside: Private, made: _Pass, withheld: Withheld | None) -> 
                 wanted.setdefault(oid, []).append(path)
     if not wanted:
         return
-    sizes = [(oid, _size(aside, oid)) for oid in wanted]
-    for oid, data in objects.read_blobs(aside.git, sizes):
+    for oid, data in objects.read_blobs(aside.git, objects.sizes(aside.git, wanted, rules.caps.total)):
         for path in wanted[oid]:
             reason = withheld(paths.shown(path), data)
             if reason:
                 made.taken.leave(path, len(data), f"withheld: {reason}")
-
-
-def _size(aside: Private, oid: str) -> int:
-    return int(aside.git.run("cat-file", "-s", oid))
 
 
 def _children(aside: Private, made: _Pass, state: Tree, into: Path) -> list[dict[str, Any]]:
