@@ -32,9 +32,9 @@ VERSION = 1
 _SHOWN = 8
 
 
-def read(kind: str, data: bytes, source: str) -> dict[str, Any]:
-    """Bytes of a record as its current shape; raises BadRecord or NewerRecord, which name `source`."""
-    document = files.load_json(data, source)
+def read(kind: str, data: bytes, source: str, limit: int = 1_000_000) -> dict[str, Any]:
+    """At most `limit` bytes of a record as its current shape; raises BadRecord or NewerRecord, which name `source`."""
+    document = files.load_json(data, source, limit)
     if not isinstance(document, dict):
         raise BadRecord(source, [f"a {type(document).__name__}, not an object"])
     _refuse_newer(document, source)

@@ -48,9 +48,7 @@ def test_it_goes_over_equal(stage: Stage, case: str) -> None:
             inner = stage.pc1 / child["path"]
             assert stage.seen("pc1", inner) == stage.seen("pc2", restored.target / child["path"])
             branch = "git symbolic-ref -q HEAD || true; git log --format=%H 2>/dev/null || true"
-            assert stage.sh("pc1", branch, inner) == stage.sh(
-                "pc2", branch, restored.target / child["path"]
-            )
+            assert stage.sh("pc1", branch, inner) == stage.sh("pc2", branch, restored.target / child["path"])
 
 
 def test_a_submodule_that_cannot_be_had_is_a_difference(stage: Stage) -> None:

@@ -118,6 +118,8 @@ def test_a_secret_in_a_commit_that_no_remote_has_is_refused(stage: Stage) -> Non
 
 
 def test_a_file_name_alone_does_not_withhold_what_is_published(stage: Stage) -> None:
-    stage.build("echo A=1 >.env; git add -f .env; git commit -qm env; git push -q origin HEAD:refs/heads/env; echo x >>a.txt")
+    stage.build(
+        "echo A=1 >.env; git add -f .env; git commit -qm env; git push -q origin HEAD:refs/heads/env; echo x >>a.txt"
+    )
     parcel = stage.pack(withheld=withheld)
     assert not parcel.left_out and stage.restore(parcel, "linked").equal

@@ -21,6 +21,17 @@ _BRANCH = re.compile(r"refs/heads/[^\x00-\x20\x7f~^:?*\[\\]{1,240}$")
 _VALUE = re.compile(r"[A-Za-z0-9]{0,20}$")
 
 
+# A thousand changed files are about 300 kB.
+MAX_BYTES = 64_000_000
+
+
+def read(data: bytes, source: str) -> dict[str, Any]:
+    """A manifest from bytes; raises BadRecord or NewerRecord."""
+    manifest = schema.read("parcel", data, source, MAX_BYTES)
+    check(manifest, source)
+    return manifest
+
+
 def check(manifest: Mapping[str, Any], source: str = "parcel") -> None:
     """Raise BadRecord with everything that is wrong, or NewerRecord."""
     schema.validate("parcel", dict(manifest), source)

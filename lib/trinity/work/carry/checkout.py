@@ -96,7 +96,7 @@ def attach(ground: Ground, manifest: Mapping[str, Any]) -> str | None:
         return None
     candidates = [stopped["branch"]]
     candidates += [f"refs/heads/carried{number or ''}/{stopped['branch'][11:]}" for number in range(100)]
-    for name in candidates:
+    for name in map(str, candidates):
         if _take(ground, name, before):
             if name != stopped["branch"]:
                 ground.notes.append(f"the rebased branch is called {name.removeprefix('refs/heads/')} here")

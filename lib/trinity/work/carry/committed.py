@@ -39,10 +39,10 @@ def check(private: Private, tips: Sequence[str], published: Sequence[str], withh
         if path:
             named[oid.decode("ascii")] = path
     found = []
-    for oid, data in objects.read_blobs(private.git, objects.sizes(private.git, named, _LARGEST)):
-        path = paths.shown(named[oid])
-        reason = withheld(path, data)
+    for blob, data in objects.read_blobs(private.git, objects.sizes(private.git, named, _LARGEST)):
+        shown = paths.shown(named[blob])
+        reason = withheld(shown, data)
         if reason:
-            found.append(f"{path}: {reason}")
+            found.append(f"{shown}: {reason}")
     if found:
         raise CommittedSecret(found)

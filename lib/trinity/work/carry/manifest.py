@@ -34,7 +34,7 @@ CARRIED_SETTINGS = (
 )
 _USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/@]*@", re.IGNORECASE)
 _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-_ADDRESS = re.compile(r"(https?|ssh|git|file)://[^-\s]|/|[A-Za-z]:[\\/]|[A-Za-z0-9_.][A-Za-z0-9_.@-]*:(?!:)")
+_ADDRESS = re.compile(r"(https?|ssh|git|file)://[^-\s]|/|[A-Za-z]:[\\/]|[A-Za-z0-9_.][A-Za-z0-9_.@-]*:(?!:|//)")
 _LFS = re.compile(rb"\bfilter=(\S+)")
 
 
