@@ -46,6 +46,29 @@ _MARKS = {
 }
 
 
+# The two remaining forms, by what has to stand in a line that could hold them.
+_WORDS = (
+    b"password",
+    b"passwd",
+    b"secret",
+    b"apikey",
+    b"api_key",
+    b"accesstoken",
+    b"access_token",
+    b"authtoken",
+    b"auth_token",
+)
+_PLAIN_MARKS = tuple(mark for marks in _MARKS.values() for mark in marks)
+
+
+def suspicious(data: bytes) -> bool:
+    """False when no secret that `redact` knows can be in these bytes: a quick look before a slow one."""
+    if any(mark in data for mark in _PLAIN_MARKS) or (b"://" in data and b"@" in data):
+        return True
+    lowered = data.lower()
+    return any(word in lowered for word in _WORDS)
+
+
 def first_token(content: bytes) -> str | None:
     """The kind of the first private key or token in the bytes of a file, None when there is none."""
     for kind, marks in _MARKS.items():
