@@ -1,8 +1,9 @@
 """What packing and restoring uncommitted work costs, as ratios to what git needs there anyway.
 
-For repositories of 10 and 10,000 files (100,000 with --files) with five changed files: `git status` and `git worktree add` by
-git itself, and pack, restore as a linked worktree and restore as a clone, by turns. Goal: packing within what git needs to
-look at the worktree twice, restoring within `git worktree add`. A benchmark, not a test: exit 0.
+For repositories of 10 and 10,000 files (100,000 with --files) with five changed files: `git status` and `git worktree add`
+by git itself, and pack, restore as a linked worktree and restore as a clone, by turns. Goal beyond the fixed cost of its
+processes: packing within what git needs to look at the worktree twice, restoring within `git worktree add`. A benchmark, not
+a test: exit 0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
@@ -53,12 +53,6 @@ def _repository(top: Path, count: int) -> tuple[Path, Path]:
     return dirty, top / "pc2"
 
 
-def _taken(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
-
-
 def _measure(top: Path, count: int, rounds: int) -> dict[str, list[float]]:
     dirty, clone = _repository(top, count)
     if hasattr(os, "sync"):
@@ -67,22 +61,22 @@ def _measure(top: Path, count: int, rounds: int) -> dict[str, list[float]]:
         name: [] for name in ("git status", "pack", "git worktree add", "restore, linked", "restore, clone")
     }
     for number in range(rounds + 1):
-        made: list[Parcel] = []
         target = top / f"target{number}"
-        runs: dict[str, Callable[[], object]] = {
-            "git status": lambda: _git(dirty, "status", "--porcelain", "-uall"),
-            "pack": lambda into=top / f"parcel{number}": made.append(pack(dirty, into, withheld=withheld)),  # type: ignore[misc]
-            "git worktree add": lambda at=target / "g": _git(clone, "worktree", "add", "-q", "--detach", str(at)),  # type: ignore[misc]
-            "restore, linked": lambda at=target / "l": restore(made[0].manifest, made[0].bundle, at, clone),  # type: ignore[misc]
-            "restore, clone": lambda at=target / "c": restore(made[0].manifest, made[0].bundle, at),  # type: ignore[misc]
-        }
-        for name, run in runs.items():
-            taken = _taken(run)
+        parcel: Parcel | None = None
+        for name in times:
+            started = time.perf_counter()
+            if name == "git status":
+                _git(dirty, "status", "--porcelain", "-uall")
+            elif name == "git worktree add":
+                _git(clone, "worktree", "add", "-q", "--detach", str(target / "git"))
+            elif parcel is None:
+                parcel = pack(dirty, top / f"parcel{number}", withheld=withheld)
+            else:
+                restore(parcel.manifest, parcel.bundle, target / name, clone if name == "restore, linked" else None)
             if number:  # the first round warms up
-                times[name].append(taken)
+                times[name].append(time.perf_counter() - started)
         shutil.rmtree(target)
         _git(clone, "worktree", "prune")
-    print(f"parcel of {made[0].bundle.stat().st_size} bytes")
     return times
 
 

@@ -47,3 +47,26 @@ def test_a_hanging_git_is_ended_with_its_children(tmp_path: Path, monkeypatch: p
     child = int((tmp_path / "child").read_text(encoding="utf-8"))
     time.sleep(0.1)
     assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split(")")[1][:3]
+
+
+@pytest.mark.posix
+def test_a_users_folder_is_seen_as_its_user_sees_it_and_still_runs_no_hook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "settings"
+    settings.write_text("[core]\n\tautocrlf = input\n\thooksPath = /nowhere\n", encoding="utf-8")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    git.init_bare(tmp_path / "r.git")
+    user = git.Repository(tmp_path / "r.git", as_user=True)
+    assert user.run("config", "core.autocrlf") == b"input\n" and user.run("config", "core.hooksPath") == b"/dev/null\n"
+    assert git.Repository(tmp_path / "r.git").run("config", "core.autocrlf") == b"false\n"
+
+
+def test_settings_and_variables_of_a_repository_win_over_what_is_pinned(tmp_path: Path) -> None:
+    git.init_bare(tmp_path / "r.git")
+    elsewhere = git.Repository(
+        tmp_path, variables={"GIT_DIR": str(tmp_path / "r.git")}, settings=["core.autocrlf=true"]
+    )
+    assert elsewhere.run("config", "core.autocrlf") == b"true\n"
+    assert elsewhere.run("rev-parse", "--absolute-git-dir").decode().strip() == str(tmp_path / "r.git")

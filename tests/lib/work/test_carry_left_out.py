@@ -36,7 +36,8 @@ def holds(stage: Stage, parcel: Parcel, secret: str) -> bool:
 
 def test_a_large_untracked_file_stays_and_the_rest_goes(stage: Stage) -> None:
     stage.build(
-        "head -c 3000000 /dev/zero >large; head -c 500000 /dev/zero >small; echo x >>a.txt; head -c 2000000 /dev/zero >>b.txt"
+        "head -c 3000000 /dev/zero >large; head -c 500000 /dev/zero >small; echo x >>a.txt; "
+        "head -c 2000000 /dev/zero >>b.txt"
     )
     over = stage.pack(cap_file=1_000_000)
     assert reasons(over) == {"large": "larger than 1 MB"} and over.left_out[0]["size"] == 3_000_000
@@ -72,7 +73,8 @@ def test_what_git_cannot_hold_is_listed(stage: Stage) -> None:
 
 def test_files_with_secrets_stay_and_are_in_no_object(stage: Stage) -> None:
     stage.build(
-        f"echo 'API={TOKEN}' >.env; cp .env .env.local; printf '%s' '{KEY}' >deploy; cp deploy id_rsa; echo x >server.pem; "
+        f"echo 'API={TOKEN}' >.env; cp .env .env.local; printf '%s' '{KEY}' >deploy; cp deploy id_rsa; "
+        "echo x >server.pem; "
         f"echo '{TOKEN}' >>a.txt; echo 'fine' >.env.example; printf '\\000\\001{TOKEN}' >dump.bin; echo ok >>b.txt; "
         "seq 1 200000 >long.log.txt; echo '" + TOKEN + "' >>long.log.txt"
     )
@@ -89,7 +91,8 @@ def test_files_with_secrets_stay_and_are_in_no_object(stage: Stage) -> None:
 
 def test_a_secret_that_is_only_staged_stays_too(stage: Stage) -> None:
     stage.build(
-        f"echo '{TOKEN}' >>a.txt; git add a.txt; printf 'one\\nclean\\n' >a.txt; echo '{TOKEN}' >new; git add new; echo clean >new"
+        f"echo '{TOKEN}' >>a.txt; git add a.txt; printf 'one\\nclean\\n' >a.txt; echo '{TOKEN}' >new; "
+        "git add new; echo clean >new"
     )
     parcel = stage.pack(withheld=withheld)
     assert set(reasons(parcel)) == {"a.txt", "new"} and not holds(stage, parcel, TOKEN)
@@ -98,7 +101,8 @@ def test_a_secret_that_is_only_staged_stays_too(stage: Stage) -> None:
 
 def test_a_secret_in_a_repository_inside_stays_too(stage: Stage) -> None:
     stage.build(
-        f"git init -q nested; cd nested; echo 1 >f; git add f; git commit -qm n; echo '{TOKEN}' >>f; echo K=1 >.env; echo 2 >g"
+        f"git init -q nested; cd nested; echo 1 >f; git add f; git commit -qm n; echo '{TOKEN}' >>f; "
+        "echo K=1 >.env; echo 2 >g"
     )
     parcel = stage.pack(withheld=withheld)
     assert set(reasons(parcel)) == {"nested/f", "nested/.env"}
@@ -109,7 +113,8 @@ def test_a_secret_in_a_repository_inside_stays_too(stage: Stage) -> None:
 
 def test_a_secret_in_a_commit_that_no_remote_has_is_refused(stage: Stage) -> None:
     stage.build(
-        f"echo '{TOKEN}' >conf; git add conf; git commit -qm oops; git rm -q conf; git commit -qm removed; echo x >>a.txt"
+        f"echo '{TOKEN}' >conf; git add conf; git commit -qm oops; git rm -q conf; "
+        "git commit -qm removed; echo x >>a.txt"
     )
     with pytest.raises(CommittedSecret, match=r"conf.*anthropic") as refused:
         stage.pack(withheld=withheld)
@@ -123,3 +128,18 @@ def test_a_file_name_alone_does_not_withhold_what_is_published(stage: Stage) -> 
     )
     parcel = stage.pack(withheld=withheld)
     assert not parcel.left_out and stage.restore(parcel, "linked").equal
+
+
+def test_a_secret_in_a_message_or_a_stopped_operation_is_refused(stage: Stage) -> None:
+    stage.build(f"git commit -q --allow-empty -m 'use {TOKEN}'")
+    with pytest.raises(CommittedSecret, match=r"commit [0-9a-f]{12}: withheld|commit [0-9a-f]{12}: a token"):
+        stage.pack(withheld=withheld)
+    stage.sh("pc1", "git reset -q --hard HEAD~1; git format-patch -q -1 HEAD -o ../m", stage.pc1)
+    stage.sh(
+        "pc1",
+        f"sed -i 's/^Subject.*/&\\n\\n{TOKEN}/; s/^+401$/+nothing/; s/^ 3$/ other/' ../m/*; "
+        "! git am -q ../m/* 2>/dev/null",
+        stage.pc1,
+    )
+    with pytest.raises(CommittedSecret, match="of the stopped operation"):
+        stage.pack(withheld=withheld)

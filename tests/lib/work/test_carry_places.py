@@ -8,6 +8,7 @@ import pytest
 
 from tests.lib.work.stage import ORIGIN, Stage
 from trinity.errors import TrinityError
+from trinity.work.carry.bases import still_published
 
 pytestmark = pytest.mark.posix
 CHANGES = "echo more >>a.txt; echo st >>b.txt; git add b.txt; rm c.txt; echo new >new"
@@ -165,7 +166,8 @@ def test_a_filter_that_the_second_pc_lacks_is_said(stage: Stage) -> None:
     with stage.configuration["pc1"].open("a", encoding="utf-8") as stream:
         stream.write('[filter "shout"]\n\tclean = tr A-Z a-z\n\tsmudge = tr a-z A-Z\n')
     stage.build(
-        "printf '*.s filter=shout\\n' >.gitattributes; echo ABC >x.s; echo DEF >y.s; git add .; git commit -qm s; echo GHI >x.s"
+        "printf '*.s filter=shout\\n' >.gitattributes; echo ABC >x.s; echo DEF >y.s; git add .; "
+        "git commit -qm s; echo GHI >x.s"
     )
     parcel = stage.pack()
     assert any("filter shout" in note for note in parcel.manifest["notes"])
@@ -181,3 +183,19 @@ def test_a_lock_of_somebody_elses_git_is_waited_for_and_left_alone(stage: Stage)
     parcel = stage.pack(wait=0.2)
     assert lock.exists() and any("index.lock" in note for note in parcel.manifest["notes"])
     assert stage.restore(parcel, "clone").equal
+
+
+def test_a_rewritten_base_travels_along_when_the_remote_was_asked(stage: Stage) -> None:
+    stage.build(CHANGES)
+    stage.sh("pc1", "git commit -qam gone && git push -q origin HEAD:refs/heads/other", stage.pc1)
+    stage.sh(
+        "pc1", "git branch -q -D other && git reflog expire --expire=now --all && git gc -q --prune=now", stage.origin
+    )
+    stage.sh("pc1", "echo x >>a.txt; git config remote.none.url /nowhere/at/all", stage.pc1)
+    stage.at("pc1")()
+    assert still_published(stage.pc1) is None, "a remote that does not answer says nothing"
+    stage.sh("pc1", "git config --remove-section remote.none", stage.pc1)
+    published = still_published(stage.pc1)
+    assert published == stage.sh("pc1", "git rev-parse HEAD", stage.origin).split()
+    over = stage.carry(published=published)
+    assert over.parcel.manifest["history"] == "thin" and over.parcel.manifest["bases"] == published

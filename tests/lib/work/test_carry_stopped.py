@@ -7,7 +7,10 @@ import pytest
 from tests.lib.work.stage import Stage
 
 pytestmark = pytest.mark.posix
-SIDE = "git checkout -q -b side; echo s >>a.txt; git commit -qam 'side one'; echo t >>b.txt; git commit -qam 'side two'; git checkout -q main; "
+SIDE = (
+    "git checkout -q -b side; echo s >>a.txt; git commit -qam 'side one'; echo t >>b.txt; "
+    "git commit -qam 'side two'; git checkout -q main; "
+)
 MAIN = "echo m >>a.txt; git commit -qam 'main one'; "
 RESOLVE = "printf 'one\\nboth\\n' >a.txt; git add a.txt; "
 
@@ -99,7 +102,8 @@ def test_what_a_carried_rebase_would_run_is_shown(stage: Stage) -> None:
 
 def test_a_bisection_goes_on_there(stage: Stage) -> None:
     stage.build(
-        "for i in 1 2 3 4 5 6 7 8; do echo $i >>c.txt; git commit -qam c$i; done; git bisect start HEAD HEAD~7 >/dev/null; "
+        "for i in 1 2 3 4 5 6 7 8; do echo $i >>c.txt; git commit -qam c$i; done; "
+        "git bisect start HEAD HEAD~7 >/dev/null; "
         "git bisect good >/dev/null"
     )
     over = stage.carry()

@@ -73,7 +73,8 @@ def test_what_moved_is_named_and_the_rest_arrives(stage: Stage) -> None:
 def test_somebody_who_commits_meanwhile_notices_nothing_and_the_parcel_is_whole(stage: Stage) -> None:
     stage.build("echo 0 >>a.txt")
     loop = (
-        "echo writing; n=0; while :; do n=$((n+1)); echo $n >>b.txt; git add b.txt && git commit -qm c$n && echo $n >>c.txt "
+        "echo writing; n=0; while :; do n=$((n+1)); echo $n >>b.txt; git add b.txt && "
+        "git commit -qm c$n && echo $n >>c.txt "
         "&& git checkout -q c.txt || { echo failed >>../failed; exit 1; }; sleep 0.3; done"
     )
     with running("sh", "-c", f"cd '{stage.pc1}' && {loop}"):

@@ -200,9 +200,7 @@ def test_a_stale_copy_is_put_aside_and_an_older_beginning_is_replaced(tmp_path: 
     assert placed.transcript.read_bytes() == first + second and not aside[0].name.endswith(".jsonl")
 
 
-@pytest.mark.parametrize(
-    "name", ["other.jsonl", "session/.ssh", "session/..x", "other/x", "tasks/a\nb", "session"]
-)
+@pytest.mark.parametrize("name", ["other.jsonl", "session/.ssh", "session/..x", "other/x", "tasks/a\nb", "session"])
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "came"
     (folder / "session").mkdir(parents=True)
@@ -278,5 +276,5 @@ def test_a_real_client_goes_on_elsewhere_with_all_earlier_turns(
     ]
     assert [block["thinking"] for block in thoughts] == ["I look for the key first"] and thoughts[0]["signature"]
     # New lines go to the placed file, and to no other.
-    written = [path for path in new.configuration.glob("projects/*/*.jsonl")]
+    written = list(new.configuration.glob("projects/*/*.jsonl"))
     assert [path.parent.name for path in written] == [conversation.slug(folder)] and len(written[0].parent.name) > 200

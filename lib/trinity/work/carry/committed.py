@@ -6,7 +6,7 @@ agreed to it. Commits that a remote has are not looked at: what is in them is ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trinity.errors import TrinityError
 from trinity.work.carry import objects, paths
@@ -29,16 +29,26 @@ class CommittedSecret(TrinityError):
         self.found = list(found)
 
 
-def check(private: Private, tips: Sequence[str], published: Sequence[str], withheld: Withheld) -> None:
-    """Raise CommittedSecret when a file of a commit that is not `published` is one that stays."""
+def check(
+    private: Private,
+    tips: Sequence[str],
+    published: Sequence[str],
+    files: Mapping[str, bytes],
+    withheld: Withheld,
+) -> None:
+    """Raise CommittedSecret when a commit that is not `published`, or a file of a stopped operation, holds what stays."""
     asked = "".join(f"{line}\n" for line in [*tips, *(f"^{oid}" for oid in published)])
     out = private.git.run("rev-list", "--objects", "--stdin", stdin=asked.encode("ascii"))
     named = {}
     for line in out.splitlines():
         oid, _, path = line.partition(b" ")
-        if path:
-            named[oid.decode("ascii")] = path
+        # A commit comes without a path: its message is looked at too.
+        named[oid.decode("ascii")] = path or b"commit " + oid[:12]
     found = []
+    for name, data in files.items():
+        reason = withheld(name, data)
+        if reason:
+            found.append(f"{name} of the stopped operation: {reason}")
     for blob, data in objects.read_blobs(private.git, objects.sizes(private.git, named, _LARGEST)):
         shown = paths.shown(named[blob])
         reason = withheld(shown, data)

@@ -69,7 +69,7 @@ def _read(repository: Repository, oids: list[str]) -> Iterator[tuple[str, bytes]
     for oid in oids:
         end = out.index(b"\n", position)
         header = out[position:end].split()
-        if len(header) != 3 or header[1] != b"blob":
+        if len(header) != 3 or header[1] not in (b"blob", b"commit"):
             raise TrinityError(f"the parcel has no content '{oid}'", "ask for it again: it is damaged or incomplete")
         start, size = end + 1, int(header[2])
         yield oid, out[start : start + size]
@@ -77,13 +77,13 @@ def _read(repository: Repository, oids: list[str]) -> Iterator[tuple[str, bytes]
 
 
 def sizes(repository: Repository, oids: Iterable[str], largest: int) -> list[tuple[str, int]]:
-    """Those of the objects that are blobs of at most `largest` bytes, with their sizes."""
+    """Those of the objects that are blobs or commits of at most `largest` bytes, with their sizes."""
     asked = "".join(f"{oid}\n" for oid in oids)
     if not asked:
         return []
     out = repository.run("cat-file", "--batch-check", stdin=asked.encode("ascii")).decode("ascii", "replace")
     words = (line.split() for line in out.splitlines())
-    return [(w[0], int(w[2])) for w in words if len(w) == 3 and w[1] == "blob" and int(w[2]) <= largest]
+    return [(w[0], int(w[2])) for w in words if len(w) == 3 and w[1] in ("blob", "commit") and int(w[2]) <= largest]
 
 
 def known(repository: Repository, names: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -58,6 +58,7 @@ class _Rules:
     wait: float
     passes: int
     committed_secrets: bool
+    published: list[str] | None = None
     depth: int = 0
 
 
@@ -84,16 +85,20 @@ def pack(
     wait: float = 5.0,
     passes: int = 4,
     committed_secrets: bool = False,
+    published: list[str] | None = None,
 ) -> Parcel:
     """Pack the worktree that the folder `worktree` lies in into `into`/parcel.bundle.
 
     `withheld(path, content)` gives a reason to leave a file out, or None. `bases`: how much history travels along: `thin`
     (what no remote has), `shallow` (and the base itself, cut there), `full`; `auto` is thin when there is a remote's commit.
+    `published`: commits that the other side can get; without, those the remotes had when last fetched (`bases.py` asks).
     `wait`: seconds for somebody's `index.lock` to go. Raises TrinityError; CommittedSecret, unless
     `committed_secrets`, when a commit that no remote has holds what is withheld.
     """
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _pack(worktree, into, _Rules(Caps(cap_file, cap_total), withheld, bases, wait, passes, committed_secrets))
+    return _pack(
+        worktree, into, _Rules(Caps(cap_file, cap_total), withheld, bases, wait, passes, committed_secrets, published)
+    )
 
 
 def _pack(worktree: Path, into: Path, rules: _Rules) -> Parcel:
@@ -155,7 +160,7 @@ def _child(aside: Private, path: bytes, into: Path, rules: _Rules, weight: int, 
         taken.leave(path, 0, "repositories inside each other too deeply")
         return None
     caps = Caps(rules.caps.file, max(0, rules.caps.total - weight))
-    below = _Rules(caps, _inside(path, rules.withheld), "auto", 0.0, 1, rules.committed_secrets, rules.depth + 1)
+    below = _Rules(caps, _inside(path, rules.withheld), "auto", 0.0, 1, rules.committed_secrets, None, rules.depth + 1)
     folder = into / f"child-{rules.depth}-{hashlib.sha256(path).hexdigest()[:16]}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -174,9 +179,11 @@ def _inside(path: bytes, withheld: Withheld | None) -> Withheld | None:
 def _parcel(aside: Private, worktree: Path, into: Path, made: _Pass, rules: _Rules, notes: list[str]) -> Parcel:
     facts, seen, taken = aside.facts, made.look, made.taken
     tips = made.operation.tips if made.operation else []
+    published = facts.remote_tips if rules.published is None else rules.published
     if rules.withheld and not rules.committed_secrets:
         heads = [seen.head] if seen.head else []
-        committed.check(aside, [*heads, *tips], facts.remote_tips, rules.withheld)
+        files = made.operation.files if made.operation else {}
+        committed.check(aside, [*heads, *tips], published, files, rules.withheld)
     _withhold_staged(aside, made, rules)
     staged, state = Tree(b"i"), Tree(b"w")
     entries = manifest.entries(seen, taken, staged, state)
@@ -190,14 +197,14 @@ def _parcel(aside: Private, worktree: Path, into: Path, made: _Pass, rules: _Rul
         index=index_commit,
         head=seen.head,
         tips=tips,
-        published=facts.remote_tips,
+        published=published,
         history=rules.history,
         packed=taken.weight > 16 * MEGABYTE,
     )
     empty, special = scan.walk(aside, seen)
     for path in special:
         kind = scan.special_kind(Path(os.fsdecode(os.fsencode(facts.top) + b"/" + path)))
-        taken.leave(path, 0, f"a {kind}, which git cannot hold")
+        taken.leave(path, 0, f"a {kind}, which git does not carry")
     left_out = manifest.left_out(taken, made.children)
     moving = [paths.shown(path) for path in made.moving]
     document = {

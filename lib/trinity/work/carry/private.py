@@ -17,6 +17,7 @@ from pathlib import Path
 
 from trinity.errors import TrinityError
 from trinity.git import GitError, Repository
+from trinity.work.carry import objects
 
 # Keys that decide what a file's bytes or its status are.
 _KEYS = re.compile(
@@ -187,3 +188,8 @@ def _quoted(path: str) -> str:
     if os.pathsep in path or path.startswith('"'):
         return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return path
+
+
+def commits(repository: Repository, oids: list[str]) -> set[str]:
+    """Those of the ids that are commits here."""
+    return {oid for oid, (_, kind) in objects.known(repository, oids).items() if kind == "commit"}

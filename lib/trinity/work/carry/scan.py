@@ -155,7 +155,7 @@ def _intents(private: Private, listed: Listing) -> set[bytes]:
 
 
 def walk(private: Private, seen: Look) -> tuple[list[bytes], list[bytes]]:
-    """What git does not see: empty folders, and things that are neither file, folder nor link. Ignored ones are not."""
+    """What git does not see: empty folders, and what is neither file, link nor a folder it can read; ignored ones apart."""
     closed = {path.rstrip(b"/") for path in seen.ignored} | {path.rstrip(b"/") for path in seen.repositories}
     empty: list[bytes] = []
     special: list[bytes] = []
@@ -167,7 +167,8 @@ def walk(private: Private, seen: Look) -> tuple[list[bytes], list[bytes]]:
         try:
             entries = list(os.scandir(top + b"/" + folder if folder else top))
         except OSError:
-            continue  # unreadable: what git lists of it is said there
+            special.append(folder)
+            continue
         for entry in entries:
             held = True
             path = folder + b"/" + entry.name if folder else entry.name
@@ -186,6 +187,8 @@ def special_kind(path: Path) -> str:
     try:
         mode = os.lstat(path).st_mode
     except OSError:
-        return "gone"
+        return "thing that is gone"
+    if stat.S_ISDIR(mode):
+        return "folder that cannot be read"
     kinds = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
-    return kinds.get(stat.S_IFMT(mode), "no file")
+    return kinds.get(stat.S_IFMT(mode), "special file")
