@@ -6,6 +6,8 @@ git computes them anew from what is there.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import os
 import stat
 from dataclasses import dataclass
@@ -101,6 +103,7 @@ def look(private: Private) -> Look:
     skipped = {path for path, flag in listed.flags.items() if flag in "Ss"}
     changed |= skipped ^ fresh if fresh or skipped else set()
     changed |= {path for path in skipped | fresh if below.lstat(path) is not None}
+    changed |= _covered(by_path, listed)
     intents = _intents(private, listed)
     changed |= intents
     links = {path for path, lines in listed.lines.items() if any(line[0] == "160000" for line in lines)}
@@ -132,6 +135,20 @@ def _fresh_skipped(private: Private, head: str | None) -> set[bytes]:
     elsewhere.run("read-tree", "-m", "-u", head, index=index)
     raw = elsewhere.run("-c", "sparse.expectFilesOutsideOfPatterns=true", "ls-files", "-z", "-t", index=index)
     return {item[2:] for item in raw.split(b"\0") if item.startswith(b"S ")}
+
+
+def _covered(by_path: dict[bytes, bytes], listed: Listing) -> set[bytes]:
+    """Tracked paths below something untracked that is no folder: git calls them clean when that is a link to itself."""
+    tracked = list(listed.lines)
+    found = set()
+    for path, state in by_path.items():
+        if state == b"?" and not path.endswith(b"/"):
+            inside = path + b"/"
+            for other in itertools.islice(tracked, bisect.bisect_left(tracked, inside), None):
+                if not other.startswith(inside):
+                    break
+                found.add(other)
+    return found
 
 
 def _intents(private: Private, listed: Listing) -> set[bytes]:
