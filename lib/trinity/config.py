@@ -64,7 +64,10 @@ class Resume:
 
 @dataclass(frozen=True)
 class Config:
-    """`config.json` as values; `profiles` are the CLAUDE_CONFIG_DIR folders whose sessions belong to this PC."""
+    """`config.json` as values; `profiles` are the CLAUDE_CONFIG_DIR folders whose sessions belong to this PC.
+
+    `wake_command` is run to wake another PC, with `{pc}` replaced by its name; it comes from here and never from the fleet.
+    """
 
     pc: str = "PC1"
     fleet_url: str | None = None
@@ -78,6 +81,7 @@ class Config:
     act: bool = True
     ladder: Ladder = field(default_factory=Ladder)
     resume: Resume = field(default_factory=Resume)
+    wake_command: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The file's content, as JSON has it: lists where the values are tuples."""

@@ -5,14 +5,21 @@ conversion are cut off, because each of them has changed or executed something i
 Arguments are lists, output is bytes, a call that takes longer than its limit is killed with its
 children. Not GitPython: it merges the caller's whole environment into git's, so an inherited `GIT_DIR` cannot be taken
 away, and its import costs every short program more than git itself.
+
+A call that reaches a remote may use the user's own login (`access`): the credential helpers and URL rewrites of their
+configuration, and nothing else of it, handed over by the environment, because a rewrite may hold a password and every
+user of the machine sees the arguments of a process.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from trinity.errors import TrinityError
 
@@ -39,8 +46,13 @@ SERVER_SETTINGS = {
     "receive.maxInputSize": "300m",
     "core.logAllRefUpdates": "always",
     "core.filesRefLockTimeout": "2000",
+    "core.bigFileThreshold": "16m",  # larger files are streamed to the disk, not held in memory
     "gc.auto": "0",
 }
+
+# What of the user's configuration a remote is reached with: `credential[.URL].…` and `url.BASE.[push]insteadOf`.
+_ACCESS = re.compile(r"credential\.(.+\.)?(helper|username|usehttppath)|url\..+\.(pushinsteadof|insteadof)", re.DOTALL)
+_OF_CONFIGURATION = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 
 
 class GitError(TrinityError):
@@ -54,7 +66,7 @@ class GitError(TrinityError):
         self.stderr = stderr
 
 
-def environment(index: Path | None = None) -> dict[str, str]:
+def environment(index: Path | None = None, access: bool = False) -> dict[str, str]:
     """The environment for git: the caller's without `GIT_*`, with configuration of others and prompts cut off."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     # Credentials and transport of the fleet remote are the user's own: ssh keys, certificates and helpers stay usable.
@@ -75,28 +87,58 @@ def environment(index: Path | None = None) -> dict[str, str]:
     }
     if index is not None:
         kept["GIT_INDEX_FILE"] = str(index)
+    if access:
+        places = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", *_OF_CONFIGURATION)
+        settings = _access(tuple((name, os.environ[name]) for name in places if name in os.environ))
+        kept["GIT_CONFIG_COUNT"] = str(len(settings))
+        for at, (key, value) in enumerate(settings):
+            kept |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
     return kept
+
+
+@functools.cache
+def _access(places: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The user's settings of `_ACCESS`, in git's order: an empty helper undoes those before it. Read once a process."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | dict(places)
+    found: list[tuple[str, str]] = []
+    for scope in ("--system", "--global"):
+        if scope == "--system" and "GIT_CONFIG_NOSYSTEM" in own:
+            continue
+        # Asked for one scope, git reads no repository's configuration, wherever this process stands.
+        asked = ["git", "config", scope, "--null", "--get-regexp", r"^(credential|url)\."]
+        try:
+            listed = subprocess.run(asked, env=own, stdin=subprocess.DEVNULL, capture_output=True, timeout=10).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            continue  # without them the remote says what is missing
+        for entry in listed.decode("utf-8", "surrogateescape").split("\0"):
+            key, _, value = entry.partition("\n")
+            if _ACCESS.fullmatch(key):
+                found.append((key, value))
+    return tuple(found)
 
 
 class Repository:
     """A git repository at `path`; `run` is a plumbing call in it.
 
     With `bare`, `path` itself is the repository: when it is broken, git must not look for one in the folders above.
+    `access`: its calls reach a remote with the user's own login.
     """
 
-    def __init__(self, path: Path, timeout: float = 60, bare: bool = False) -> None:
+    def __init__(self, path: Path, timeout: float = 60, bare: bool = False, access: bool = False) -> None:
         self.path = path
         self.timeout = timeout
         self.bare = bare
+        self.access = access
 
     def run(
         self,
         *arguments: str,
         stdin: bytes | None = None,
+        stdout: BinaryIO | None = None,
         index: Path | None = None,
         pass_fds: tuple[int, ...] = (),
     ) -> bytes:
-        """The standard output of one git command; raises GitError."""
+        """The standard output of one git command, or nothing when it goes to the file `stdout`; raises GitError."""
         command = ["git"]
         for setting in _PINNED:
             command += ["-c", setting]
@@ -104,9 +146,9 @@ class Repository:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
-            env=environment(index),
+            env=environment(index, self.access),
             **_children(pass_fds),  # type: ignore[call-overload]
         )
         try:
@@ -119,7 +161,7 @@ class Repository:
             raise
         if process.returncode:
             raise GitError(arguments, process.returncode, err.decode("utf-8", "replace"))
-        return bytes(out)
+        return bytes(out or b"")
 
 
 if sys.platform == "win32":

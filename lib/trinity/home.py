@@ -22,6 +22,7 @@ config.json        this PC's configuration
 outbox/            changes on their way to the fleet; nothing here is lost when the PC is switched off
 journal/           which handoff was started here, once per epoch
 state_clone/       a cache of the fleet's state; may be deleted
+parts_clone/       a cache of what handoffs carry; may be deleted
 remote.git/        the embedded fleet remote, when no other was named: this one is the state, keep it
 handoff/ wake/ wake_archive/ heartbeat/ dashboards/ spawn_queue/
                    a read-only view of the state, written by Trinity
@@ -59,6 +60,7 @@ class Home:
         self.runs = root / "runs"
         self.status_line = root / "status_line"
         self.state_clone = root / "state_clone"
+        self.parts_clone = root / "parts_clone"
         self.remote = root / "remote.git"
         self.handoff = root / "handoff"
         self.processed = root / "handoff" / "processed"

@@ -72,6 +72,8 @@ def put(path: str | None, record: Record, operation: str) -> Edits:
     """The edits that leave `record` where its state belongs, moved from `path` (None: it is new)."""
     written = record | {"operation": operation}
     schema.validate("handoff", written, f"handoff {record['id']}")
+    if problems := _of_parts(written):
+        raise BadRecord(f"handoff {record['id']}", problems)
     name = names.handoff_file(written) if path is None else names.base(path)
     target = FOLDERS[written["state"]] + name
     edits: dict[str, bytes | None] = {target: files.dump_json(written)}
@@ -89,10 +91,20 @@ def _paths(tree: Tree) -> list[str]:
     ]
 
 
+def _of_parts(record: Record) -> list[str]:
+    """What is wrong with the parts a record names: where they lie is made from its id, never taken from it."""
+    parts = record.get("parts")
+    if parts is None or (
+        names.parts_of(parts["ref"]) == (record["id"], parts["epoch"]) and parts["epoch"] <= record["epoch"]
+    ):
+        return []
+    return [f"the parts at '{parts['ref']}' are not its own"]
+
+
 def _take(path: str, data: bytes) -> Found:
     record = schema.read("handoff", data, path)
     record = {"owner": None, "attempts": 0, "hops": 0, "parked_until": None, "chain": {}, **record}
-    problems = []
+    problems = _of_parts(record)
     if names.has_id(path) and not path.endswith(f"_{record['id']}.json"):
         problems.append(f"the record calls itself {record['id']}")
     if FOLDERS[record["state"]] != names.folder(path):

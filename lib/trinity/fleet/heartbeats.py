@@ -53,6 +53,13 @@ def read_all(state: State) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     return state.alone(lambda: _read_all(state))
 
 
+def marks(state: State) -> dict[str, str]:
+    """By PC the commit of its heartbeat, as last fetched: it changes with every beat (`lease.silence`)."""
+    listed = state.git("for-each-ref", "--format=%(refname) %(objectname)", _PREFIX).decode("utf-8", "replace")
+    pairs = [line.removeprefix(_PREFIX).split(" ") for line in listed.splitlines()]
+    return {pc: oid for pc, oid in pairs if names.is_pc(pc)}
+
+
 def _read_all(state: State) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     clone = state.clone
     clone.fetch(f"+{_PREFIX}*:{_PREFIX}*")

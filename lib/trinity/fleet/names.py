@@ -20,6 +20,7 @@ DEAD = "dead/"
 WAKE = "wake/"
 WAKE_ARCHIVE = "wake_archive/"
 SPAWN_QUEUE = "spawn_queue/"
+PARTS = "refs/trinity/work/"
 
 _PC = r"[A-Z0-9][A-Z0-9_-]{0,31}"
 _STAMP = r"[0-9]{8}_[0-9]{6}"
@@ -36,6 +37,10 @@ _ALLOWED = re.compile(
     rf"fleet\.json|handoff/(processed/)?{_HANDOFF_FILE}|wake/{_PC}\.json|wake_archive/{_PC}_wake_{_STAMP}\.json"
     rf"|(dead|spawn_queue)/{_PLAIN}|usage/({_PLAIN}/)?{_PLAIN}"
 )
+_PARTS_REF = re.compile(rf"{PARTS}([0-9a-f]{{16}})\.e(0|[1-9][0-9]{{0,8}})")
+# A carried file: letters that every file system keeps apart and takes, at most five folders deep.
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,5}")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 def allowed(path: str) -> bool:
@@ -94,6 +99,27 @@ def wake_file(pc: str) -> str:
 def wake_archive_file(pc: str, time: str) -> str:
     """Where a wake that `pc` received at `time` is archived."""
     return f"{WAKE_ARCHIVE}{check_pc(pc)}_wake_{clock.stamp(clock.parse(time))}.json"
+
+
+def parts_ref(handoff_id: str, epoch: int) -> str:
+    """The ref that carries the parts of a handoff in one epoch; raises UsageError."""
+    ref = f"{PARTS}{handoff_id}.e{epoch}"
+    if parts_of(ref) is None:
+        raise UsageError(f"'{handoff_id}' epoch {epoch} is no handoff's epoch")
+    return ref
+
+
+def parts_of(ref: str) -> tuple[str, int] | None:
+    """The handoff and the epoch whose parts this ref carries; None for any other ref."""
+    found = _PARTS_REF.fullmatch(ref)
+    return (found[1], int(found[2])) if found else None
+
+
+def is_part(name: str) -> bool:
+    """May a carried file have this name, on any system?"""
+    if _PART.fullmatch(name) is None:
+        return False
+    return not any(each.endswith(".") or ".." in each or _DEVICE.fullmatch(each) for each in name.split("/"))
 
 
 def base(path: str) -> str:

@@ -5,10 +5,11 @@ a function of the state alone: the files to write, or the reason why not. Every 
 archived record and the archived wake are seen together or not at all.
 
     queued → claimed → running → done        released: claimed, running → queued, parked
-    queued → parked → queued (one wake)      withdrawn: queued, parked → done
-    more than 3 attempts or 2N hops ⇒ dead
+    queued → parked → queued (one wake)      passed on, taken over: claimed, running → queued for another PC
+    more than 3 attempts or 2N hops ⇒ dead   withdrawn: queued, parked → done
 
-The epoch grows at claim, reroute, requeue and bury: whoever holds an older one can no longer change the record.
+The epoch grows at claim, reroute, pass_on, takeover, requeue and bury: whoever holds an
+older one can no longer change the record.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from typing import Any
 
 from trinity import clock, schema
 from trinity.errors import BadRecord, NewerRecord
-from trinity.fleet import names, rotation, transitions, wakes
+from trinity.fleet import moving, names, publishing, rotation, transitions, wakes
 from trinity.fleet.snapshot import Decide, Edits, Refusal, Tree
 
 Operation = dict[str, Any]
+Parts = dict[str, Any]  # `parts.Parts.document`: a set that the remote has
 VERSION = 1
 
 
@@ -30,9 +32,10 @@ def create(pc: str, record: dict[str, Any], wake: bool | None = None) -> Operati
     return _new("create", pc, record=record, wake=record.get("state") == "queued" if wake is None else wake)
 
 
-def park(pc: str, handoff_id: str, until: str, to_pc: str | None = None) -> Operation:
-    """queued → parked until an ISO time; also moves the time of one that is parked, because resets move."""
-    return _new("park", pc, handoff_id=handoff_id, until=until, to_pc=to_pc)
+def park(pc: str, handoff_id: str, until: str, to_pc: str | None = None, epoch: int | None = None) -> Operation:
+    """queued → parked until an ISO time; also moves the time of one that is parked, because resets move. With `epoch`
+    only in that one."""
+    return _new("park", pc, handoff_id=handoff_id, until=until, to_pc=to_pc, decided_in=epoch)
 
 
 def wake(pc: str, handoff_id: str) -> Operation:
@@ -59,16 +62,44 @@ def release(pc: str, handoff_id: str, epoch: int, until: str | None = None, reas
     return _new("release", pc, handoff_id=handoff_id, epoch=epoch, until=until, reason=reason)
 
 
-def repark(pc: str, handoff_id: str, epoch: int, until: str | None, reason: str, news: dict[str, Any]) -> Operation:
+def publish(pc: str, handoff_id: str, epoch: int, parts: Parts, news: dict[str, Any] | None = None) -> Operation:
+    """claimed or running, and so it stays: new parts, which are in the remote already; `news` as in `repark`."""
+    return _new("publish", pc, handoff_id=handoff_id, epoch=epoch, parts=parts, news=news or {})
+
+
+def repark(
+    pc: str,
+    handoff_id: str,
+    epoch: int,
+    until: str | None,
+    reason: str,
+    news: dict[str, Any],
+    parts: Parts | None = None,
+) -> Operation:
     """claimed or running → parked, because a limit stopped it again; `until` None: nobody knows until when.
 
-    `news` replaces parts of the record that say what was stopped (limit, sessions, work, queue, resumes)."""
-    return _new("repark", pc, handoff_id=handoff_id, epoch=epoch, until=until, reason=reason, news=news)
+    `news` replaces members of the record that say what was stopped (limit, sessions, work, queue, resumes)."""
+    return _new("repark", pc, handoff_id=handoff_id, epoch=epoch, until=until, reason=reason, news=news, parts=parts)
 
 
-def done(pc: str, handoff_id: str, epoch: int, outcome: str) -> Operation:
-    """claimed or running → done, by the holder of this epoch."""
-    return _new("done", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome)
+def pass_on(
+    pc: str,
+    handoff_id: str,
+    epoch: int,
+    to_pc: str,
+    reason: str,
+    until: str | None = None,
+    news: dict[str, Any] | None = None,
+    parts: Parts | None = None,
+) -> Operation:
+    """claimed or running → queued for another PC, by the holder; `until`: when the limit that stopped it here resets."""
+    given = {"to_pc": to_pc, "reason": reason, "until": until, "news": news or {}, "parts": parts}
+    return _new("pass_on", pc, handoff_id=handoff_id, epoch=epoch, **given)
+
+
+def done(pc: str, handoff_id: str, epoch: int, outcome: str, parts: Parts | None = None) -> Operation:
+    """claimed or running → done, by the holder of this epoch, with the last parts."""
+    return _new("done", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome, parts=parts)
 
 
 def withdraw(pc: str, handoff_id: str, epoch: int, outcome: str) -> Operation:
@@ -76,9 +107,20 @@ def withdraw(pc: str, handoff_id: str, epoch: int, outcome: str) -> Operation:
     return _new("withdraw", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome)
 
 
-def reroute(pc: str, handoff_id: str, to_pc: str) -> Operation:
-    """A waiting handoff to another PC: a new epoch, one hop more, a wake for the new target."""
-    return _new("reroute", pc, handoff_id=handoff_id, to_pc=to_pc)
+def reroute(pc: str, handoff_id: str, to_pc: str, epoch: int | None = None) -> Operation:
+    """A waiting handoff to another PC: a new epoch, one hop more, a wake for the new target. With `epoch` only in that
+    one, so that of several PCs that see it wait only one moves it."""
+    return _new("reroute", pc, handoff_id=handoff_id, to_pc=to_pc, decided_in=epoch)
+
+
+def takeover(pc: str, handoff_id: str, epoch: int, to_pc: str, reason: str) -> Operation:
+    """claimed or running in this epoch → queued for another PC, because its holder is silent for too long."""
+    return _new("takeover", pc, handoff_id=handoff_id, epoch=epoch, to_pc=to_pc, reason=reason)
+
+
+def hold(pc: str, handoff_id: str, epoch: int, reason: str) -> Operation:
+    """A waiting handoff is kept for a person at the PC it is meant for; the next claim or move ends that."""
+    return _new("hold", pc, handoff_id=handoff_id, epoch=epoch, reason=reason)
 
 
 def requeue(pc: str, handoff_id: str, to_pc: str | None = None) -> Operation:
@@ -128,16 +170,20 @@ def _new(kind: str, pc: str, **given: object) -> Operation:
 
 _RULES: dict[str, tuple[Callable[[Tree, Operation], Edits | Refusal], tuple[str, ...]]] = {
     "create": (transitions.create, ("record", "wake")),
-    "park": (transitions.park, ("handoff_id", "until", "to_pc")),
+    "park": (transitions.park, ("handoff_id", "until", "to_pc", "decided_in")),
     "wake": (transitions.wake, ("handoff_id",)),
     "claim": (transitions.claim, ("handoff_id", "anyone", "seen")),
     "running": (transitions.running, ("handoff_id", "epoch", "chain")),
     "release": (transitions.release, ("handoff_id", "epoch", "until", "reason")),
-    "repark": (transitions.repark, ("handoff_id", "epoch", "until", "reason", "news")),
-    "done": (transitions.done, ("handoff_id", "epoch", "outcome")),
+    "publish": (publishing.publish, ("handoff_id", "epoch", "parts", "news")),
+    "repark": (publishing.repark, ("handoff_id", "epoch", "until", "reason", "news", "parts")),
+    "pass_on": (moving.pass_on, ("handoff_id", "epoch", "to_pc", "reason", "until", "news", "parts")),
+    "done": (publishing.done, ("handoff_id", "epoch", "outcome", "parts")),
     "withdraw": (transitions.withdraw, ("handoff_id", "epoch", "outcome")),
-    "reroute": (transitions.reroute, ("handoff_id", "to_pc")),
-    "requeue": (transitions.requeue, ("handoff_id", "to_pc")),
+    "reroute": (moving.reroute, ("handoff_id", "to_pc", "decided_in")),
+    "takeover": (moving.takeover, ("handoff_id", "epoch", "to_pc", "reason")),
+    "hold": (moving.hold, ("handoff_id", "epoch", "reason")),
+    "requeue": (moving.requeue, ("handoff_id", "to_pc")),
     "bury": (transitions.bury, ("handoff_id", "reason")),
     "bury_file": (transitions.bury_file, ("path",)),
     "send_wake": (wakes.send_wake, ("record",)),
@@ -159,9 +205,23 @@ def _is_time(value: object) -> bool:
         return False
 
 
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _are_parts(value: object) -> bool:
+    if not isinstance(value, dict) or set(value) != {"ref", "oid", "bytes", "epoch", "number"}:
+        return False
+    about = names.parts_of(str(value["ref"]))
+    counts = all(_is_count(value[name]) for name in ("bytes", "epoch", "number"))
+    return counts and names.is_oid(value["oid"]) and about is not None and about[1] == value["epoch"]
+
+
 _CHECKS: dict[str, Callable[[object], bool]] = {
     "handoff_id": names.is_id,
-    "epoch": lambda value: type(value) is int and value >= 0,
+    "epoch": _is_count,
+    "decided_in": lambda value: value is None or _is_count(value),
+    "parts": lambda value: value is None or _are_parts(value),
     "until": lambda value: value is None or _is_time(value),
     "seen": lambda value: value is None or _is_time(value),
     "to_pc": lambda value: value is None or names.is_pc(value),
@@ -222,8 +282,8 @@ def subject(operation: Operation) -> str:
         return f"wake: {record['from']} → {record['to']} ({record['task'].replace('_', ' ')})"
     if kind == "put_fleet":
         return f"fleet: {', '.join(sorted(record['pcs']))}"
-    if kind == "reroute":
-        return f"reroute: {about} to {operation['to_pc']}"
+    if kind in ("reroute", "pass_on", "takeover"):
+        return f"{kind.replace('_', ' ')}: {about} to {operation['to_pc']} by {pc}"
     if kind in ("park", "release", "repark") and operation["until"]:
         return f"{kind}: {about} until {operation['until']} by {pc}"
     details = operation.get("outcome") or operation.get("reason") or operation.get("path") or ""

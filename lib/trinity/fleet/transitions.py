@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from trinity import clock
-from trinity.fleet import handoffs, names, rotation, wakes
+from trinity.fleet import handoffs, names, visits, wakes
 from trinity.fleet.handoffs import Found
 from trinity.fleet.snapshot import Edits, Refusal, Tree
 
 MAX_ATTEMPTS = 3
-_WAITING = ("queued", "parked")
-_HELD = ("claimed", "running")
+WAITING = ("queued", "parked")
+HELD = ("claimed", "running")
 
 Operation = dict[str, Any]
 
@@ -25,7 +25,7 @@ def create(tree: Tree, operation: Operation) -> Edits | Refusal:
     known = handoffs.find(tree, record["id"])
     if isinstance(known, Found) or any(path.endswith(f"_{record['id']}.json") for path in tree.paths()):
         return Refusal(f"handoff {record['id']} exists already")
-    if record["state"] not in _WAITING:
+    if record["state"] not in WAITING:
         return Refusal(f"a new handoff cannot be {record['state']}")
     chain = dict(record.get("chain") or {})
     if "pushed" in operation:
@@ -35,31 +35,33 @@ def create(tree: Tree, operation: Operation) -> Edits | Refusal:
 
 
 def park(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _in_state(tree, operation, *_WAITING)
+    found = in_state(tree, operation, *WAITING)
     if isinstance(found, Refusal):
         return found
     if operation["until"] is None:
         return Refusal("a handoff is parked until a time")
-    news = {"state": "parked", "parked_until": operation["until"]}
+    if not same_epoch(found, operation):
+        return older(found, operation)
+    news = {"state": "parked", "parked_until": operation["until"], **free(found.record)}
     if operation["to_pc"]:
         news["to_pc"] = operation["to_pc"]
-    return _put(found, operation, **news)
+    return put_back(found, operation, **news)
 
 
 def wake(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _in_state(tree, operation, "parked")
+    found = in_state(tree, operation, "parked")
     if isinstance(found, Refusal):
         return found
     if not _due(found.record, operation):
         return Refusal(
             f"handoff {found.record['id']} is parked until {found.record['parked_until'] or 'it is given a time'}"
         )
-    edits = _put(found, operation, state="queued", parked_until=None)
+    edits = put_back(found, operation, state="queued", parked_until=None)
     return {**edits, **wakes.wake_for(found.record, operation)}
 
 
 def claim(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _in_state(tree, operation, *_WAITING)
+    found = in_state(tree, operation, *WAITING)
     if isinstance(found, Refusal):
         return found
     record, pc = found.record, operation["pc"]
@@ -69,11 +71,11 @@ def claim(tree: Tree, operation: Operation) -> Edits | Refusal:
         return Refusal(f"handoff {record['id']} is meant for {record['to_pc']}")
     if record["attempts"] >= MAX_ATTEMPTS:
         why = f"gave up after {record['attempts']} attempts"
-        return _put(found, operation, state="dead", parked_until=None, outcome=why)
+        return put_back(found, operation, state="dead", parked_until=None, outcome=why)
     chain = {**record["chain"], "claimed": operation["time"]}
     if operation["seen"]:
         chain["seen"] = operation["seen"]
-    edits = _put(
+    edits = put_back(
         found,
         operation,
         state="claimed",
@@ -82,6 +84,8 @@ def claim(tree: Tree, operation: Operation) -> Edits | Refusal:
         attempts=record["attempts"] + 1,
         parked_until=None,
         chain=chain,
+        visits=visits.begun(record, pc, operation["time"]),
+        **free(record),
     )
     waiting = wakes.waiting_for(tree, pc)
     # A wake for another handoff still has to be followed; without an id it stood for whatever there is.
@@ -91,21 +95,21 @@ def claim(tree: Tree, operation: Operation) -> Edits | Refusal:
 
 
 def running(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _held(tree, operation)
+    found = held(tree, operation)
     if isinstance(found, Refusal):
         return found
     # Attempts are those of one start: a session that answered was started well.
     attempts = 0 if "first_line" in operation["chain"] else found.record["attempts"]
     chain = {**found.record["chain"], **operation["chain"]}
-    return _put(found, operation, state="running", attempts=attempts, chain=chain)
+    return put_back(found, operation, state="running", attempts=attempts, chain=chain)
 
 
 def release(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _held(tree, operation)
+    found = held(tree, operation)
     if isinstance(found, Refusal):
         return found
     until = operation["until"]
-    return _put(
+    return put_back(
         found,
         operation,
         state="parked" if until else "queued",
@@ -115,77 +119,20 @@ def release(tree: Tree, operation: Operation) -> Edits | Refusal:
     )
 
 
-def repark(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _held(tree, operation)
-    if isinstance(found, Refusal):
-        return found
-    # Refused by a limit, or waiting for a person: neither says that this work cannot be started.
-    return _put(
-        found,
-        operation,
-        **operation["news"],
-        state="parked",
-        attempts=0,
-        parked_until=operation["until"],
-        owner=None,
-        outcome=operation["reason"][:1000] or None,
-    )
-
-
-def done(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _held(tree, operation)
-    if isinstance(found, Refusal):
-        return found
-    return _put(found, operation, state="done", outcome=operation["outcome"][:1000])
-
-
 def withdraw(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _in_state(tree, operation, *_WAITING)
+    found = in_state(tree, operation, *WAITING)
     if isinstance(found, Refusal):
         return found
     if found.record["epoch"] != operation["epoch"]:
-        return _older(found, operation)
-    return _put(found, operation, state="done", parked_until=None, outcome=operation["outcome"][:1000])
-
-
-def reroute(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _in_state(tree, operation, *_WAITING)
-    if isinstance(found, Refusal):
-        return found
-    record = found.record
-    if operation["to_pc"] in (None, record["to_pc"]):
-        return Refusal(f"handoff {record['id']} is meant for {record['to_pc']} already")
-    moved: dict[str, Any] = {"epoch": record["epoch"] + 1, "hops": record["hops"] + 1}
-    if moved["hops"] > 2 * rotation.size(tree):
-        why = f"gave up after {record['hops']} hops"
-        return _put(found, operation, state="dead", parked_until=None, outcome=why, **moved)
-    moved["to_pc"] = operation["to_pc"]
-    edits = _put(found, operation, **moved)
-    return {**edits, **wakes.wake_for({**record, **moved}, operation)} if record["state"] == "queued" else edits
-
-
-def requeue(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _in_state(tree, operation, *_WAITING, *_HELD, "dead")
-    if isinstance(found, Refusal):
-        return found
-    news = {
-        "state": "queued",
-        "owner": None,
-        "attempts": 0,
-        "hops": 0,
-        "parked_until": None,
-        "outcome": None,
-        "epoch": found.record["epoch"] + 1,
-        "to_pc": operation["to_pc"] or found.record["to_pc"],
-    }
-    return {**_put(found, operation, **news), **wakes.wake_for({**found.record, **news}, operation)}
+        return older(found, operation)
+    return put_back(found, operation, state="done", parked_until=None, outcome=operation["outcome"][:1000])
 
 
 def bury(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = _in_state(tree, operation, *_WAITING, *_HELD)
+    found = in_state(tree, operation, *WAITING, *HELD)
     if isinstance(found, Refusal):
         return found
-    return _put(
+    return put_back(
         found,
         operation,
         state="dead",
@@ -206,7 +153,8 @@ def bury_file(tree: Tree, operation: Operation) -> Edits | Refusal:
     return {path: None, target: tree.read(path)}
 
 
-def _in_state(tree: Tree, operation: Operation, *states: str) -> Found | Refusal:
+def in_state(tree: Tree, operation: Operation, *states: str) -> Found | Refusal:
+    """The handoff of an operation when it is in one of these states, or the reason against it."""
     found = handoffs.find(tree, operation["handoff_id"])
     if isinstance(found, Found) and found.record["state"] not in states:
         by = f" by {found.record['owner']}" if found.record["owner"] else ""
@@ -214,13 +162,14 @@ def _in_state(tree: Tree, operation: Operation, *states: str) -> Found | Refusal
     return found
 
 
-def _held(tree: Tree, operation: Operation) -> Found | Refusal:
-    found = _in_state(tree, operation, *_HELD)
+def held(tree: Tree, operation: Operation) -> Found | Refusal:
+    """The handoff of an operation when the operation's PC holds it in the operation's epoch, or why not."""
+    found = in_state(tree, operation, *HELD)
     if isinstance(found, Found):
         if found.record["owner"] != operation["pc"]:
             return Refusal(f"handoff {found.record['id']} is held by {found.record['owner']}")
         if found.record["epoch"] != operation["epoch"]:
-            return _older(found, operation)
+            return older(found, operation)
     return found
 
 
@@ -229,12 +178,25 @@ def _not_yet(found: Found) -> Refusal:
     return Refusal(f"handoff {found.record['id']} is parked until {until}")
 
 
-def _older(found: Found, operation: Operation) -> Refusal:
-    return Refusal(f"handoff {found.record['id']} is in epoch {found.record['epoch']}, not {operation['epoch']}")
+def same_epoch(found: Found, operation: Operation) -> bool:
+    """Was an operation that says when it was decided, decided in the epoch of now?"""
+    return operation.get("decided_in") in (None, found.record["epoch"])
 
 
-def _put(found: Found, operation: Operation, **news: object) -> Edits:
+def older(found: Found, operation: Operation) -> Refusal:
+    """The refusal of an operation that was decided in another epoch."""
+    epoch = operation.get("epoch", operation.get("decided_in"))
+    return Refusal(f"handoff {found.record['id']} is in epoch {found.record['epoch']}, not {epoch}")
+
+
+def put_back(found: Found, operation: Operation, **news: object) -> Edits:
+    """The edits that write the record with its news."""
     return handoffs.put(found.path, {**found.record, **news}, operation["id"])
+
+
+def free(record: dict[str, Any]) -> dict[str, Any]:
+    """The news that no person is waited for any longer."""
+    return {"held": None} if record.get("held") else {}
 
 
 def _due(record: dict[str, Any], operation: Operation) -> bool:
