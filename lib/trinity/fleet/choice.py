@@ -1,7 +1,9 @@
 """Where stopped work may go on: the PCs of the rotation, each with the reason for or against it in words.
 
 Limits belong to accounts, and plans to people: work moves, logins never do. So a PC is chosen by itself only when its
-account may relieve the one that stopped (`refused_account`); what a person sends by hand does not come here. Pure: the facts come in, nothing is read. Times of records are the provider's resets; how long a PC is silent is counted
+account may relieve the one that stopped (`refused_account`); what a person sends by hand does not come here.
+
+Pure: the facts come in, nothing is read. Times of records are the provider's resets; how long a PC is silent is counted
 by this PC's own clock (`lease`).
 """
 

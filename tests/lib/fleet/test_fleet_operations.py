@@ -413,7 +413,7 @@ def test_any_order_of_operations_does_what_the_model_says() -> None:
 
 
 def _no_fence(tree: Memory, operation: Record) -> Found | Refusal:
-    return transitions._in_state(tree, operation, *_HELD)
+    return transitions.in_state(tree, operation, *_HELD)
 
 
 def _blind_claim(tree: Memory, operation: Record) -> Edits | Refusal:
@@ -421,29 +421,29 @@ def _blind_claim(tree: Memory, operation: Record) -> Edits | Refusal:
     if isinstance(found, Refusal):
         return found
     news = {"state": "claimed", "owner": operation["pc"], "epoch": found.record["epoch"] + 1}
-    return transitions._put(found, operation, **news)
+    return transitions.put_back(found, operation, **news)
 
 
 def _no_epoch(tree: Memory, operation: Record) -> Edits | Refusal:
-    found = transitions._in_state(tree, operation, *_WAITING)
+    found = transitions.in_state(tree, operation, *_WAITING)
     if isinstance(found, Refusal) or (found.record["to_pc"] != operation["pc"] and not operation["anyone"]):
         return Refusal("no")
     attempts = found.record["attempts"] + 1
     news = {"state": "claimed", "owner": operation["pc"], "attempts": attempts, "parked_until": None}
-    return transitions._put(found, operation, **news)
+    return transitions.put_back(found, operation, **news)
 
 
 def _two_wakes(tree: Memory, operation: Record) -> Edits | Refusal:
-    found = transitions._in_state(tree, operation, *_WAITING)
+    found = transitions.in_state(tree, operation, *_WAITING)
     if isinstance(found, Refusal):
         return found
-    return transitions._put(found, operation, state="queued", parked_until=None)
+    return transitions.put_back(found, operation, state="queued", parked_until=None)
 
 
 @contextlib.contextmanager
 def mutated(monkeypatch: pytest.MonkeyPatch, name: str, mutant: Callable[..., object]) -> Iterator[None]:
     with monkeypatch.context() as patch:
-        if name == "_held":
+        if name == "held":
             patch.setattr(transitions, name, mutant)
         else:
             patch.setitem(operations._RULES, name, (mutant, operations._RULES[name][1]))
@@ -452,7 +452,7 @@ def mutated(monkeypatch: pytest.MonkeyPatch, name: str, mutant: Callable[..., ob
 
 @pytest.mark.parametrize(
     ("name", "mutant"),
-    [("_held", _no_fence), ("claim", _blind_claim), ("claim", _no_epoch), ("wake", _two_wakes)],
+    [("held", _no_fence), ("claim", _blind_claim), ("claim", _no_epoch), ("wake", _two_wakes)],
 )
 def test_the_model_catches_a_protocol_with_a_hole(
     name: str, mutant: Callable[..., object], monkeypatch: pytest.MonkeyPatch
