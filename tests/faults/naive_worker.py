@@ -1,7 +1,7 @@
 """A PC that accepts handoffs the obvious way: `PROTOCOL FOLDER REMOTE PC SEED`; prints each id it believes to be its own.
 
-It is what this project does not do, kept to show that the race of `race.py` finds it out. Protocols: `move` (move the file to
-processed/), `ack` (each PC writes a file of its own), `field` (a member of the file, conflicts resolved by a rule). Each
+It is what this project does not do, kept to show that the race of `race.py` finds it out. Protocols: `move` (the file goes
+to processed/), `ack` (each PC writes a file of its own), `field` (a member of the file, conflicts resolved by a rule). Each
 pulls with a rebase, pushes, and tries again when somebody else was faster.
 """
 

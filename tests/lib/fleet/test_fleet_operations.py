@@ -250,6 +250,7 @@ def parts(handoff_id: str, epoch: int, number: int = 1) -> Record:
 def running(tree: Memory, new_record: NewRecord, **given: object) -> str:
     handoff_id = queued(tree, new_record, **given)
     tree.do(operations.claim("PC1", handoff_id))
+    assert "not running yet" in tree.refuses(operations.publish("PC1", handoff_id, 1, parts(handoff_id, 1)))
     tree.do(operations.running("PC1", handoff_id, 1, {"first_line": PAST}))
     return handoff_id
 
@@ -459,7 +460,7 @@ class Protocol(RuleBasedStateMachine):
             return {**now, "state": "parked" if until else "queued", "parked_until": until, "owner": None}
         if kind == "done" and holds:
             return {**now, "state": "done"}
-        if kind == "publish" and holds:
+        if kind == "publish" and holds and now["state"] == "running":
             return {**now, "parts": operation["parts"]}
         if kind == "withdraw" and waits and now["epoch"] == operation["epoch"]:
             return {**now, "state": "done", "parked_until": None}
