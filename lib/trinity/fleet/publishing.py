@@ -41,11 +41,13 @@ def repark(tree: Tree, operation: Operation) -> Edits | Refusal:
     news = told(found.record, operation)
     if isinstance(news, Refusal):
         return news
+    # Refused by a limit, or waiting for a person: neither says that this work cannot be started.
     return transitions.put_back(
         found,
         operation,
         **news,
         state="parked",
+        attempts=0,
         parked_until=operation["until"],
         owner=None,
         outcome=operation["reason"][:1000] or None,

@@ -194,6 +194,7 @@ def test_after_a_crash_the_account_does_not_matter_but_being_alive_does() -> Non
     )
 
 
+RULES: list[Record] = [{}, {"allow": [["a", "b"]]}, {"budgets": {"c": 10}}]
 KINDS = st.sampled_from(["api", "cloud", "seat", "subscription", "unknown"])
 STATUSES = st.sampled_from([None, "HEALTHY", "WARNING", "CRITICAL", "EXHAUSTED"])
 
@@ -204,7 +205,7 @@ def test_whatever_the_fleet_is_the_choice_keeps_the_rules_and_gives_each_pc_a_re
     data: st.DataObject, size: int
 ) -> None:
     owned = [account(data.draw(KINDS), data.draw(st.sampled_from("abc"))) for _ in range(size)]
-    rules = data.draw(st.sampled_from([{}, {"allow": [["a", "b"]]}, {"budgets": {"c": 10}}]))
+    rules: Record = data.draw(st.sampled_from(RULES))
     where = fleet(*owned, **rules)
     beats = []
     silent = {}

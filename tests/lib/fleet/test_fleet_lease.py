@@ -73,7 +73,7 @@ def test_the_holder_stops_itself_before_anybody_may_take_over(home: Home) -> Non
     assert lease.remaining(home, tick) == 0.0
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(looks=st.lists(st.floats(0, 4000), max_size=40), beats=st.sets(st.integers(0, 40)))
 def test_what_is_counted_is_never_more_than_the_true_silence(
     tmp_path_factory: pytest.TempPathFactory, looks: list[float], beats: set[int]

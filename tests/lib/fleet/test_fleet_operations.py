@@ -472,6 +472,7 @@ class Protocol(RuleBasedStateMachine):
         taken = kind == "takeover" and now["state"] in _HELD and now["epoch"] == operation["epoch"]
         if (taken and now["owner"] != "PC3") or (kind == "pass_on" and holds and pc != "PC2"):
             moved = {**now, "epoch": now["epoch"] + 1, "hops": now["hops"] + 1, "owner": None, "state": "queued"}
+            moved["attempts"] = now["attempts"] if taken else 0
             if moved["hops"] > 2:
                 return {**moved, "state": "dead", "parked_until": None}
             return {**moved, "to_pc": operation["to_pc"]}
