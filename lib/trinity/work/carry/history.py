@@ -95,7 +95,8 @@ def bundle(
         history = "thin" if published else "full"
     excluded = [f"^{oid}" for oid in published] if history in ("thin", "shallow") else []
     boundary = _boundary(private, [*refs.values()], excluded)
-    shallow = sorted(set((private.folder / "shallow").read_text().split())) if private.facts.shallow else []
+    cut = (private.folder / "shallow").read_text(encoding="ascii") if private.facts.shallow else ""
+    shallow = sorted(set(cut.split()))
     if history == "shallow" and boundary:
         shallow = sorted({*shallow, *boundary})
         (private.folder / "shallow").write_text("".join(f"{oid}\n" for oid in shallow), encoding="ascii", newline="\n")
