@@ -27,6 +27,8 @@ handoff/ wake/ wake_archive/ heartbeat/ dashboards/ spawn_queue/
                    a read-only view of the state, written by Trinity
 runs/ logs/        what resumed sessions printed, and logs
 quarantine/ held/  damaged files and held prompts, with the reason; nothing is deleted
+fence/ lease/ guard/
+                   what the hooks refuse in single sessions: work that went elsewhere or was accepted here
 """
 
 _FOLDERS = {
@@ -54,6 +56,9 @@ class Home:
         self.journal = root / "journal"
         self.quarantine = root / "quarantine"
         self.held = root / "held"
+        self.fence = root / "fence"
+        self.lease = root / "lease"
+        self.guard = root / "guard"
         self.locks = root / "locks"
         self.notes = root / "notes"
         self.runs = root / "runs"

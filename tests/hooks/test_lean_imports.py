@@ -16,6 +16,10 @@ _BARE = subprocess.run(
 CHEAP = {"posix", "time", "errno", "fcntl", "_json", "_io", "zlib", "sys", "select", "_signal"}
 HOT = {"trinity", "trinity.hooks", "trinity.hooks.system_posix", "trinity.hooks.compact_json", "trinity.hooks.record"}
 MORE = {
+    "user_prompt_submit.py": {"trinity.hooks.gate"},
+    "pre_tool_use.py": {"trinity.hooks.gate"},
+    "post_tool_batch.py": {"trinity.hooks.gate"},
+    "pre_compact.py": {"trinity.hooks.gate"},
     "session_start.py": {"trinity.hooks.acting", "trinity.hooks.process", "trinity.hooks.process_posix"},
     "session_end.py": {"trinity.hooks.acting", "trinity.hooks.process", "trinity.hooks.process_posix"},
     "stop_failure.py": {"trinity.hooks.acting", "trinity.hooks.process", "trinity.hooks.process_posix"},

@@ -75,8 +75,8 @@ def test_every_hook_fires_and_counts_once(client: Client, api: ScriptedApi, tmp_
     api.set_plan(EVERY_HOOK)
     done = client.headless("go", "--allowedTools", "Bash,TaskCreate,TaskUpdate,Agent", *more)
     assert done.returncode == 0, done.stderr
-    expected = Counter(set(FILES) - {"StopFailure", "Notification"})
-    expected |= Counter({"PreToolUse": 5, "PostToolUse": 4})
+    expected = Counter(set(FILES) - {"StopFailure", "Notification", "PreCompact"})
+    expected |= Counter({"PreToolUse": 5, "PostToolUse": 4, "PostToolBatch": 5})
     assert names(runner) == expected
     assert {event["session_id"] for event in runner.events()} == {done.session}
     assert {event["entrypoint"] for event in runner.events()} == {"sdk-cli"}

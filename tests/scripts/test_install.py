@@ -103,7 +103,7 @@ def test_a_dry_run_changes_nothing(pc: InstalledPC) -> None:
     pc.settings.write_text(SETTINGS, encoding="utf-8")
     before = pc.files()
     done = pc.install("--dry-run")
-    assert "register 12 hooks" in done.stdout and "echo before" in done.stdout
+    assert "register 14 hooks" in done.stdout and "echo before" in done.stdout
     assert pc.files() == before and not pc.state.exists() and not pc.told()
     pc.install("--no-timers")
     installed = pc.files()

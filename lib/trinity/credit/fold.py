@@ -90,7 +90,7 @@ class Folder:
             session.ended_at = t
         elif name == "SessionStart":
             session.ended_at = None
-        elif name in _PROGRESS and main:
+        elif name in _PROGRESS and main and event.get("refused") is not True:
             self._progress(session, t)
         elif name == "StopFailure":
             self._failure(incidents.of_event(event, transient_seconds=self.ladder.transient_reset_seconds))

@@ -19,8 +19,13 @@ _CHECKOUT = __file__.rpartition("lib")[0]
 
 
 def at_session_start(home: str, payload: dict[str, object]) -> None:
-    """Gives a resumed session its notes, and looks (once a minute) for limits that no hook reported."""
-    if payload.get("source") == "resume":
+    """Says where a conversation went that was handed away, gives another resumed one its notes, and looks (once a minute)
+    for limits that no hook reported."""
+    if system.present(f"{home}/fence/{record.session_of(payload)}.json"):
+        from trinity.hooks import fence
+
+        fence.announce(home, record.session_of(payload))
+    elif payload.get("source") == "resume":
         note = f"{home}/notes/{record.session_of(payload)}.txt"
         if system.modified(note):
             text = system.read_file(note, _NOTE_LIMIT)

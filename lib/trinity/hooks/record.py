@@ -1,8 +1,9 @@
 """One event line per hook call, and a hook that never harms its session.
 
 `run(NAME)` is a whole hook: it reads the payload, adds one line to `events/<UTC day>.jsonl` of the state folder by one
-append, and ends the process with 0, whatever happened. Anything wrong is one line in `logs/hooks.log`, never
-a word on stdout or stderr: the client would show it to the user or to the model.
+append, and ends the process with 0, whatever happened; only a gate (`trinity.hooks.gate`), asked first where the hook has
+one, may refuse and say why. Anything wrong is one line in `logs/hooks.log`, never a word on stdout or stderr: the
+client would show it to the user or to the model.
 
 The line holds who, when and what kind. It never holds a prompt, a tool's input or output, or the environment, which
 carries live secrets. A field of an unexpected type is left out and said so in the log, because a client that changes
@@ -45,6 +46,7 @@ _MEMBERS: dict[str, tuple[tuple[str, str, int], ...]] = {
     ),
     "TaskCreated": _TASK,
     "TaskCompleted": _TASK,
+    "PreCompact": (("trigger", "trigger", 64),),
     "Notification": (("notification_type", "notification", 64),),
 }
 # What the client types for the user after a reset (2.1.234 on); the payload has no mark of its own.
@@ -56,18 +58,23 @@ def run(
     then: "Callable[[str, dict[str, object]], None] | None" = None,
     source: str = "",
     client: int = 0,
+    gate: "Callable[[str, dict[str, object]], int | None] | None" = None,
 ) -> None:
-    """Records the event `name`, calls `then(home, payload)` and ends the process.
+    """Asks `gate(home, payload)`, records the event `name`, calls `then(home, payload)` and ends the process.
 
     The payload is stdin, or the file `source`, which is removed. `client` is the client's process id where the
-    hook's parent is not the client.
+    hook's parent is not the client. What the gate refused is recorded as refused, and its exit code is the hook's.
     """
-    home = ""
+    home, refused = "", None
     try:
         home = home_folder()
         if not steps_aside(home):
             payload, troubles = receive(name, source)
-            append_event(home, hook_line(name, payload, client, troubles))
+            session_of(payload)
+            if gate:
+                # first, so that a full disk cannot open what is closed
+                refused = _asked(gate, home, payload, troubles)
+            append_event(home, hook_line(name, payload, client, troubles, refused is not None))
             if troubles:
                 log(home, name, "; ".join(troubles))
             if then:
@@ -76,7 +83,17 @@ def run(
         log(home, name, f"{type(problem).__name__}: {problem}")
     if source:
         system.remove(source)
-    system.leave()
+    system.leave(refused or 0)
+
+
+def _asked(
+    gate: "Callable[[str, dict[str, object]], int | None]", home: str, payload: dict[str, object], troubles: list[str]
+) -> int | None:
+    try:
+        return gate(home, payload)
+    except BaseException as problem:  # a gate that fails is open; it closes by its own files alone
+        troubles.append(f"gate: {type(problem).__name__}: {problem}")
+        return None
 
 
 def home_folder() -> str:
@@ -134,7 +151,7 @@ def session_of(payload: dict[str, object]) -> str:
     return session
 
 
-def hook_line(name: str, payload: dict[str, object], client: int, troubles: list[str]) -> str:
+def hook_line(name: str, payload: dict[str, object], client: int, troubles: list[str], refused: bool = False) -> str:
     """The members of a hook's line behind its time; notes in `troubles` what had to be left out."""
     parts = [f'"event":"hook","source":"hook","name":"{name}","session_id":"{session_of(payload)}"']
     for member, written, longest in (*_IDS, *_PLACES, *_MEMBERS.get(name, ())):
@@ -152,6 +169,8 @@ def hook_line(name: str, payload: dict[str, object], client: int, troubles: list
     prompt = payload.get("prompt")
     if name == "UserPromptSubmit" and isinstance(prompt, str) and is_continuation(prompt):
         parts.append('"auto":true')
+    if refused:
+        parts.append('"refused":true')
     entrypoint = system.environment("CLAUDE_CODE_ENTRYPOINT")
     if entrypoint:
         parts.append(f'"entrypoint":{compact_json.quote(entrypoint[:64])}')

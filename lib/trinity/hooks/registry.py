@@ -17,6 +17,7 @@ import json
 import shlex
 from dataclasses import dataclass
 
+from trinity.hooks.record import PLUGIN
 from trinity.hooks.registration import profile_key
 
 __all__ = ["HOOKS", "Hook", "is_ours", "plugin_hooks", "profile_key", "settings_hooks", "settings_mark", "status_line"]
@@ -24,7 +25,11 @@ __all__ = ["HOOKS", "Hook", "is_ours", "plugin_hooks", "profile_key", "settings_
 
 @dataclass(frozen=True)
 class Hook:
-    """One event: the file in `hooks/`, the matcher (None: every occurrence), seconds, and what a failed hook means."""
+    """One event: the file in `hooks/`, the matcher (None: every occurrence), seconds, and what a failed hook means.
+
+    `on_failure` is for settings alone: the plugin runs whatever `python3` there is, and where there is none it must not
+    cost every prompt.
+    """
 
     event: str
     file: str
@@ -35,12 +40,15 @@ class Hook:
 
 HOOKS = (
     Hook("SessionStart", "session_start.py"),
-    Hook("UserPromptSubmit", "user_prompt_submit.py"),
+    # it closes what was handed away, also when it cannot run (2.1.295 on; older clients ignore the word), so it gets time
+    Hook("UserPromptSubmit", "user_prompt_submit.py", timeout=30, on_failure="block"),
     Hook("PreToolUse", "pre_tool_use.py"),
     Hook("PostToolUse", "post_tool_use.py"),
     Hook("PostToolUseFailure", "post_tool_use_failure.py"),
+    Hook("PostToolBatch", "post_tool_batch.py"),
     Hook("Stop", "stop.py"),
     Hook("StopFailure", "stop_failure.sh"),
+    Hook("PreCompact", "pre_compact.py"),
     Hook("SubagentStop", "subagent_stop.py"),
     Hook("TaskCreated", "task_created.py"),
     Hook("TaskCompleted", "task_completed.py"),
@@ -60,8 +68,8 @@ def plugin_hooks() -> dict[str, object]:
     """The document of `hooks/hooks.json`: the same table, with the plugin's folder and no state folder named."""
     folder = "${CLAUDE_PLUGIN_ROOT}/hooks"
     return {
-        "description": "Records what happens as event lines, so that work stopped by a limit can go on",
-        "hooks": {hook.event: [_group(hook, "python3", folder, "plugin", False)] for hook in HOOKS},
+        "description": "Records what happens, so that work stopped by a limit can go on, and closes what was handed away",
+        "hooks": {hook.event: [_group(hook, "python3", folder, PLUGIN, False)] for hook in HOOKS},
     }
 
 
@@ -109,7 +117,7 @@ def _group(hook: Hook, python: str, folder: str, home: str, windows: bool) -> di
         "args": program[1:],
         "timeout": hook.timeout,
     }
-    if hook.on_failure:
+    if hook.on_failure and home != PLUGIN:
         entry["onFailure"] = hook.on_failure
     group: dict[str, object] = {"hooks": [entry]}
     if hook.matcher:

@@ -114,15 +114,39 @@ def modified(path: str) -> float:
         return 0.0
 
 
-def show(text: bytes) -> None:
-    """Writes to standard output."""
+def present(path: str) -> bool:
+    """Whether something lies at `path`, of whatever kind; OSError when that cannot be found out."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def keep(folder: str, name: str, content: bytes) -> None:
+    """Writes the new file `folder/name` and brings it to the disk. OSError."""
+    make_folder(folder)
+    path = os.path.join(folder, name)
+    with open(path, "xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            file.close()
+            remove(path)
+            raise
+
+
+def show(text: bytes, descriptor: int = 1) -> None:
+    """Writes to standard output, or to another descriptor."""
     while text:
-        text = text[os.write(1, text) :]
+        text = text[os.write(descriptor, text) :]
 
 
-def leave() -> None:
+def leave(code: int = 0) -> None:
     """Ends the process at once: everything was written by system calls, so there is nothing to flush."""
-    os._exit(0)
+    os._exit(code)
 
 
 def _check_regular(path: str) -> int:
