@@ -86,7 +86,7 @@ class Terminal:
     def ended(self) -> int | None:
         """The command's exit status once it has ended, else None."""
         dead, _, status = self._run("display-message", "-p", "-t", "main", "#{pane_dead}/#{pane_dead_status}").partition("/")
-        return int(status or -1) if dead == "1" else None
+        return int(status.strip() or -1) if dead == "1" else None  # none when a signal ended it
 
     def wait(self, timeout: float = 30) -> int:
         """The exit status, once the command has ended."""

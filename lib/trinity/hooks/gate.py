@@ -2,7 +2,7 @@
 
 Three files, each of one session, can say no; an ordinary session has none, and asking costs one look for each:
 
-- `HOME/fence/<session>.json`: its conversation was handed away and goes on elsewhere: no prompt, no tool, no compaction, no next request;
+- `HOME/fence/<session>.json`: its conversation was handed away: no prompt, no tool, no compaction, no next request;
 - `HOME/lease/<session>.json`: it works on a handoff that this PC accepted: no tool once the lease has run out;
 - `HOME/guard/<session>.json`: its project lies elsewhere than on the PC it came from: no tool that names the old place.
 

@@ -108,7 +108,7 @@ def _command_reaches(roots: _Roots, cwd: str, command: str) -> bool:
         command = command.replace("//", "/")
     command = command.replace("/./", "/")
     texts = [command]
-    if any(sign in roots.old for sign in " ()'&;[]"):
+    if any(sign in roots.old + roots.real_old for sign in " ()'&;[]"):
         texts.append(command.replace("\\", ""))
     return any(_names(roots, text) for text in texts) or _words_reach(roots, cwd, command)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from trinity.errors import TrinityError
 
 WAIT = "autoContinueAtUsageLimit"
 _LEAVE_SECONDS = 8.0
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,11 @@ def end_client(config_dir: Path, session_id: str, pid: int | None = None, second
             process.terminate()
         except psutil.Error:
             continue
-    gone, alive = psutil.wait_procs(asked, timeout=seconds)
-    left = {process.pid for process in gone}
-    stayed = sorted({number for number in known if number not in left} | {process.pid for process in alive})
+    deadline = time.monotonic() + seconds
+    while any(map(_runs, asked)) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    left = {process.pid for process in asked if not _runs(process)}
+    stayed = sorted(({process.pid for process in asked} | set(known)) - left)
     folders = {one["cwd"] for number, one in known.items() if number in stayed and one["cwd"]}
     switched = tuple(path for folder in sorted(folders) if (path := _try_to_switch_off(Path(folder))) is not None)
     return Ended(tuple(sorted(left)), tuple(stayed), switched)
@@ -96,6 +100,14 @@ def _client(pid: int | None, known: dict[int, sessions.Client]) -> psutil.Proces
         return process if any("claude" in os.path.basename(word) for word in words) else None
     except psutil.Error:
         return None
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        # a terminal multiplexer may leave an ended client uncollected for long: it does nothing any more
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _try_to_switch_off(project: Path) -> Path | None:

@@ -231,6 +231,15 @@ def test_a_session_that_went_on_stands_still_no_longer(scene: Scene, sign: str) 
     assert scene.look(23).stopped == []
 
 
+@pytest.mark.parametrize("name", ["UserPromptSubmit", "PreToolUse"])
+def test_what_a_hook_refused_is_no_progress_of_the_session(scene: Scene, name: str) -> None:
+    scene.prompt(0)
+    scene.error_line(5, OVERLOADED, "overloaded")
+    scene.stop_failure(5.2, OVERLOADED, "overloaded")
+    scene.hook(20, name, prompt="q", refused=True)
+    assert [session.id for session in scene.look(23).stopped] == ["s"]
+
+
 def test_what_a_subagent_does_is_no_progress_of_its_session(scene: Scene) -> None:
     scene.prompt(0)
     scene.stop_failure(5)
