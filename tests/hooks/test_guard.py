@@ -13,7 +13,7 @@ from trinity.home import Home
 from trinity.hooks.guard import reaches
 from trinity.work import guard
 
-OLD, NEW = "/srv/code/app", "/srv/code/app-carried"
+OLD, NEW = "/srv/team/app", "/srv/team/app-carried"
 DENIED = [
     ("Edit", {"file_path": f"{OLD}/a.txt"}),
     ("Write", {"file_path": f"{OLD}/new/deep.txt", "content": "x"}),
@@ -21,7 +21,7 @@ DENIED = [
     ("NotebookEdit", {"notebook_path": f"{OLD}/n.ipynb"}),
     ("Edit", {"file_path": f"{NEW}/../app/a.txt"}),
     ("Edit", {"file_path": "../app/a.txt"}),
-    ("Edit", {"file_path": "//srv//code/./app/a.txt"}),
+    ("Edit", {"file_path": "//srv//team/./app/a.txt"}),
     ("Glob", {"pattern": f"{OLD}/**/*.py"}),
     ("Grep", {"pattern": "x", "path": OLD}),
     ("mcp__files__put", {"target": f"{OLD}/a.txt"}),
@@ -40,12 +40,12 @@ DENIED = [
         f"PYTHONPATH={OLD}:/usr/lib python -c pass",
         f"echo `ls {OLD}`",
         f"cat <<E > x\n$(cat {OLD}/a)\nE",
-        "cat /srv//code/./app/a.txt",
+        "cat /srv//team/./app/a.txt",
         "cat ../app/a.txt",
         "cd .. && rm app/a.txt",
         "cd ..; cd app; rm a.txt",
         "git -C ../app status",
-        "cat /srv/code/app-carried/../app/a.txt",
+        "cat /srv/team/app-carried/../app/a.txt",
         f"cd {OLD}/../app && rm a",
         f"echo {OLD}\\\n/a",
     )),
@@ -53,7 +53,7 @@ DENIED = [
 ALLOWED = [
     ("Edit", {"file_path": f"{NEW}/a.txt", "old_string": f"{OLD}/a", "new_string": f"{NEW}/a"}),
     ("Write", {"file_path": f"{NEW}/notes", "content": f"{OLD}/a.txt"}),
-    ("Read", {"file_path": "/srv/code/apple"}),
+    ("Read", {"file_path": "/srv/team/apple"}),
     ("Read", {"file_path": f"{OLD}/../app-carried/a.txt"}),
     ("Read", {"file_path": "app/a.txt"}),
     ("Grep", {"pattern": f"{OLD}/x", "path": NEW}),
@@ -62,7 +62,7 @@ ALLOWED = [
     *(("Bash", {"command": command}) for command in (
         f"cd {NEW} && make",
         f"cat {NEW}/a.txt > {NEW}/b.txt",
-        "ls /srv/code/app.bak /srv/code/app2 /srv/code/app_old /srv/code/app~",
+        "ls /srv/team/app.bak /srv/team/app2 /srv/team/app_old /srv/team/app~",
         f"ls /backup{OLD}/a.txt",
         f"ls ./{OLD}",
         f"cat {OLD}/../app-carried/a.txt",
@@ -126,7 +126,7 @@ def test_of_two_roots_in_each_other_the_inner_one_owns_a_path(tmp_path: Path) ->
 
 @pytest.mark.posix
 def test_the_users_folder_has_many_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/srv/code")
+    monkeypatch.setenv("HOME", "/srv/team")
     for name in ("~/app", "$HOME/app", "${HOME}/app", '"$HOME"/app'):
         assert reaches(OLD, NEW, NEW, "Bash", {"command": f"rm {name}/a"}), name
     assert reaches(OLD, NEW, NEW, "Bash", {"command": "cd && rm app/a"})
