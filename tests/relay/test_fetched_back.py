@@ -22,7 +22,9 @@ def test_a_conversation_that_nobody_took_goes_on_at_home(
     make_client: Callable[..., Client], api: ScriptedApi, tmp_path: Path
 ) -> None:
     fleet = git.init_bare(tmp_path / "fleet.git", server=True).path
-    one, _ = (_join(make_client("newest", name=f"pc{n}", token=f"token-of-pc{n}"), api, f"PC{n}", fleet) for n in (1, 2))
+    one, _ = (
+        _join(make_client("newest", name=f"pc{n}", token=f"token-of-pc{n}"), api, f"PC{n}", fleet) for n in (1, 2)
+    )
     api.set_plan({"steps": [bash("echo one > a.txt")], "default": {"text": "all is done"}})
     api.limit_until(float("inf"), after=1, lasts=600, account=one.client.token)
     stopped = one.client.headless(PROMPT, "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
