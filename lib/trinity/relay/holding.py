@@ -65,6 +65,9 @@ def _arrived(made: Round, record: Record) -> tuple[Record, dict[str, Any]]:
     """Unpack work that came from another PC; the record with this PC's paths, and what its start has to know."""
     session = (record.get("sessions") or [{}])[0]
     if not session.get("foreign"):
+        if session:
+            # It was sent away and comes back before anybody took it.
+            fence.lower_fence(made.home, session["session_id"])
         return record, {}
     arrived = carrying.receive(made.link, made.config, record)
     made.note(record, carrying.dumped(arrived))
