@@ -134,7 +134,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     before = _compiled()
     folder = Path(tempfile.mkdtemp(prefix="trinity-demo-")).resolve()
-    print(f"Trinity, one PC: a usage limit ends a session, and the same conversation goes on by itself\n  in {folder}\n")
+    print(
+        f"Trinity, one PC: a usage limit ends a session, and the same conversation goes on by itself\n  in {folder}\n"
+    )
     failed = ""
     try:
         with ScriptedApi() as api, Stage(api, folder) as stage:

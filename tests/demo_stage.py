@@ -162,5 +162,3 @@ class Stage:
             except subprocess.TimeoutExpired:
                 self.daemon.kill()
                 self.daemon.wait()
-
-

@@ -73,9 +73,7 @@ class ScriptedApi:
 
     # What it answers
 
-    def set_plan(
-        self, plan: Mapping[str, Any] | Plan, session: str | None = None, prompt: str | None = None
-    ) -> None:
+    def set_plan(self, plan: Mapping[str, Any] | Plan, session: str | None = None, prompt: str | None = None) -> None:
         """Play `plan` from its start: for one session id, for sessions whose first prompt holds `prompt`, or for all."""
         script = Script(plan)
         with self._lock:

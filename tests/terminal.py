@@ -85,7 +85,9 @@ class Terminal:
     @property
     def ended(self) -> int | None:
         """The command's exit status once it has ended, else None."""
-        dead, _, status = self._run("display-message", "-p", "-t", "main", "#{pane_dead}/#{pane_dead_status}").partition("/")
+        dead, _, status = self._run(
+            "display-message", "-p", "-t", "main", "#{pane_dead}/#{pane_dead_status}"
+        ).partition("/")
         return int(status.strip() or -1) if dead == "1" else None  # none when a signal ended it
 
     def wait(self, timeout: float = 30) -> int:
@@ -109,7 +111,12 @@ class Terminal:
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
-            self._command(*arguments), env=self._environment, capture_output=True, encoding="utf-8", timeout=20, check=False
+            self._command(*arguments),
+            env=self._environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=20,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"tmux {arguments[0]} failed: {done.stderr.strip()}")

@@ -69,7 +69,9 @@ def test_without_npm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tm
 # The scripted API, without a client
 
 
-def _ask(api: ScriptedApi, prompt: str, session: str = "s", **headers: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+def _ask(
+    api: ScriptedApi, prompt: str, session: str = "s", **headers: str
+) -> tuple[int, dict[str, Any], dict[str, str]]:
     body = {"model": "m", "tools": [{"name": "Bash"}], "messages": [{"role": "user", "content": prompt}]}
     request = urllib.request.Request(
         f"{api.url}/v1/messages",
@@ -120,7 +122,14 @@ def test_a_limit_can_belong_to_one_account(api: ScriptedApi) -> None:
 def test_it_runs_as_a_program_with_control_endpoints(tmp_path: Path) -> None:
     port_file = tmp_path / "port"
     program = subprocess.Popen(
-        [sys.executable, str(CHECKOUT / "tests" / "fake_api.py"), "--port-file", str(port_file), "--limit", "five_hour"],
+        [
+            sys.executable,
+            str(CHECKOUT / "tests" / "fake_api.py"),
+            "--port-file",
+            str(port_file),
+            "--limit",
+            "five_hour",
+        ],
         stdout=subprocess.DEVNULL,
         env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
     )
@@ -132,7 +141,9 @@ def test_it_runs_as_a_program_with_control_endpoints(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port_file.read_text(encoding='utf-8')}"
 
         def post(path: str, document: object) -> None:
-            urllib.request.urlopen(urllib.request.Request(url + path, json.dumps(document).encode()), timeout=10).close()
+            urllib.request.urlopen(
+                urllib.request.Request(url + path, json.dumps(document).encode()), timeout=10
+            ).close()
 
         with pytest.raises(urllib.error.HTTPError, match="429"):
             post("/v1/messages", {"tools": [{}], "messages": []})
@@ -192,9 +203,7 @@ def _lowest() -> Path:
 
 
 @pytest.mark.parametrize("claim", ["seven_day", "seven_day_opus", "overage", "org_spend"])
-def test_the_client_names_each_limit_in_its_own_words(
-    claim: str, client: Client, api: ScriptedApi
-) -> None:
+def test_the_client_names_each_limit_in_its_own_words(claim: str, client: Client, api: ScriptedApi) -> None:
     words = {"seven_day": "weekly", "seven_day_opus": "Opus", "overage": "usage credits", "org_spend": "limit"}
     api.limit_until(time.time() + 3600, claim)
     stopped = client.headless("hello")

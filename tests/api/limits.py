@@ -102,9 +102,7 @@ class Limit:
     served: dict[str, int] = field(default_factory=dict)
 
     def applies(self, session: str, account: str, model: str) -> bool:
-        return (
-            self.session in (None, session) and self.account in (None, account) and (self.model or "") in model
-        )
+        return self.session in (None, session) and self.account in (None, account) and (self.model or "") in model
 
     def rejects(self, session: str, main: bool) -> bool:
         """Whether this request is refused now; a main request that is not refused counts as served."""

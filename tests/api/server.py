@@ -1,11 +1,11 @@
 """The HTTP face of the scripted API: the Messages endpoint, and the control endpoints below `/__`.
 
-    GET  /__requests[?after=N]  every request after number N, with bodies
-    POST /__plan                {"plan": PLAN, "session"?: ID, "prompt"?: PART}
-    POST /__limit               {"until": T, "claim"?, "after"?, "session"?, "account"?, "model"?}; T null lifts all
-    POST /__move                {"until": T}: moves the reset of the limits in force
-    POST /__clear               forgets the requests so far
-    POST /__stop                ends the server
+GET  /__requests[?after=N]  every request after number N, with bodies
+POST /__plan                {"plan": PLAN, "session"?: ID, "prompt"?: PART}
+POST /__limit               {"until": T, "claim"?, "after"?, "session"?, "account"?, "model"?}; T null lifts all
+POST /__move                {"until": T}: moves the reset of the limits in force
+POST /__clear               forgets the requests so far
+POST /__stop                ends the server
 """
 
 from __future__ import annotations
