@@ -84,6 +84,7 @@ def _shown(record: dict[str, Any], settings: config.Config) -> str:
         ("work", ", ".join(f"{key} {value}" for key, value in work.items() if value and "prompt" not in key)),
         ("tasks", "; ".join(f"{task['id']} {task['description']}" for task in record["task_queue"])),
         ("outcome", record.get("outcome") or ""),
+        ("carried", "; ".join(record.get("notes") or [])),
     ]
     lines = [f"{name:8} {text}" for name, text in rows if text]
     began = clock.parse(record["timestamp"])

@@ -70,3 +70,46 @@ def test_settings_and_variables_of_a_repository_win_over_what_is_pinned(tmp_path
     )
     assert elsewhere.run("config", "core.autocrlf") == b"true\n"
     assert elsewhere.run("rev-parse", "--absolute-git-dir").decode().strip() == str(tmp_path / "r.git")
+
+
+def test_a_remote_is_reached_with_the_users_login_and_nothing_else_of_their_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".gitconfig").write_text(
+        "[user]\n\tname = Somebody\n"
+        "[credential]\n\thelper = store\n"
+        '[credential "https://git.example"]\n\thelper =\n\thelper = "!f() { echo password=x=y; }; f"\n'
+        '[url "https://token=1@git.example/"]\n\tinsteadOf = work:\n'
+        "[core]\n\thooksPath = /nowhere\n[alias]\n\tfetch = !false\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL")
+    plain, reaching = git.environment(), git.environment(access=True)
+    passed = {
+        reaching[f"GIT_CONFIG_KEY_{at}"] + "=" + reaching[f"GIT_CONFIG_VALUE_{at}"]
+        for at in range(int(reaching["GIT_CONFIG_COUNT"]))
+    }
+    assert "GIT_CONFIG_COUNT" not in plain and plain["GIT_CONFIG_GLOBAL"] == reaching["GIT_CONFIG_GLOBAL"] == os.devnull
+    assert passed == {
+        "credential.helper=store",
+        "credential.https://git.example.helper=",
+        "credential.https://git.example.helper=!f() { echo password=x=y; }; f",
+        "url.https://token=1@git.example/.insteadof=work:",
+    }
+    repository = git.Repository(git.init_bare(tmp_path / "r.git").path, access=True)
+    said = repository.run("ls-remote", "--get-url", "work:project.git")
+    assert said == b"https://token=1@git.example/project.git\n"
+    filled = repository.run("credential", "fill", stdin=b"protocol=https\nhost=git.example\nusername=me\n\n")
+    assert b"password=x=y" in filled
+    with pytest.raises(git.GitError):
+        repository.run("config", "--get", "user.name")
+
+
+def test_output_may_go_to_a_file(tmp_path: Path) -> None:
+    repository = git.init_bare(tmp_path / "r.git")
+    oid = repository.run("hash-object", "-w", "--stdin", stdin=b"x" * 100_000).decode().strip()
+    with (tmp_path / "out").open("wb") as stream:
+        assert repository.run("cat-file", "blob", oid, stdout=stream) == b""
+    assert (tmp_path / "out").read_bytes() == b"x" * 100_000

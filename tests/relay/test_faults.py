@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -131,6 +132,36 @@ def test_a_client_that_is_no_program_holds_up_nothing_but_its_handoff(stage: Sta
     stage.client.write_bytes(good)
     accept.accept(stage.home, stage.config, evaluation.evaluate(stage.home, stage.config), record["id"], True)
     assert [r["state"] for r in stage.handoffs()] in (["running"], ["done"])
+
+
+def test_a_client_that_ends_without_a_word_is_not_started_again_and_again(stage: Stage) -> None:
+    stage.plan({"do": "leave"})
+    stage.stopped("s", resets_in=0.3)
+    record = stage.rounds_until("parked")[0]
+    deadline = time.monotonic() + 8
+    while record["epoch"] == 0 and time.monotonic() < deadline:
+        stage.round()
+        record = stage.handoffs()[0]
+    _waits(stage)
+    # The conversation itself, and a new one from the text.
+    assert len(stage.starts()) == 2 and record["state"] == "parked", stage.story()
+    assert 50 < clock.parse(record["parked_until"]) - time.time() < 61 and "no word" in record["outcome"]
+
+
+def test_an_unreachable_fleet_gathers_no_claims(stage: Stage, tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
+    stage.config = dataclasses.replace(stage.config, fleet_url=remote.as_uri())
+    stage.stopped("s", resets_in=2)
+    stage.rounds_until("parked")
+    remote.rename(tmp_path / "away")
+    time.sleep(2)
+    for _ in range(5):
+        waiting = stage.round().waiting
+    assert "does not answer" in waiting[0][1] and list(stage.home.outbox.iterdir()) == []
+    (tmp_path / "away").rename(remote)
+    stage.rounds_until("done")
+    assert len(stage.starts()) == 1
 
 
 # Clients of a person

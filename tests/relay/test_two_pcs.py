@@ -16,6 +16,8 @@ from tests.relay.conftest import PROMPT, Pc
 from trinity import git
 
 pytestmark = pytest.mark.posix
+TOKEN = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
 STATUS = ("status", "--porcelain=v2", "--untracked-files=all")
 
 
@@ -24,7 +26,7 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _join(client: Client, api: ScriptedApi, name: str, fleet: Path, kind: str = "api") -> Pc:
+def _join(client: Client, api: ScriptedApi, name: str, fleet: Path, kind: str = "unknown") -> Pc:
     made = Pc(client, api)
     account = ("--account", f"of {name}", "--account-kind", kind)
     answer = made.program("install", "--no-timers", "--pc", name, "--fleet", str(fleet), *account)
@@ -54,6 +56,7 @@ def two(
     (work / "staged.txt").write_text("staged\n", encoding="utf-8")
     _git(work, "add", "staged.txt")
     (work / ".env").write_text("ANTHROPIC_API_KEY=sk-ant-api03-abcdefghijklmnop\n", encoding="utf-8")
+    (work / "deploy_key").write_text(KEY, encoding="utf-8")
     (two.client.home / "projects").mkdir()
     subprocess.run(["git", "clone", "-q", str(project), str(two.client.home / "projects" / "clone")], check=True)
     document = json.loads(two.home.config_file.read_text(encoding="utf-8"))
@@ -65,18 +68,43 @@ def two(
     two.unwatch()
 
 
+def _nowhere(repository: Path, *secrets: bytes) -> None:
+    """No object of the repository holds one of these, a bundle inside a blob included."""
+    listed = _git(repository, "cat-file", "--batch-check", "--batch-all-objects").splitlines()
+    assert len(listed) > 20
+    for oid in (line.split()[0] for line in listed):
+        kind = _git(repository, "cat-file", "-t", oid).strip()
+        data = subprocess.run(
+            ["git", "-C", str(repository), "cat-file", kind, oid], capture_output=True, check=True
+        ).stdout
+        assert not any(secret in data for secret in secrets)
+        if data.startswith((b"# v2 git bundle", b"# v3 git bundle")):
+            unpacked = repository.parent / f"bundle-{oid}"
+            subprocess.run(["git", "init", "-q", "--bare", str(unpacked)], check=True)
+            pack = data.partition(b"\n\n")[2]
+            subprocess.run(
+                ["git", "-C", str(unpacked), "unpack-objects", "-q"], input=pack, capture_output=True, check=False
+            )
+            for inner in _git(unpacked, "cat-file", "--batch-check", "--batch-all-objects").splitlines():
+                blob = subprocess.run(
+                    ["git", "-C", str(unpacked), "cat-file", inner.split()[1], inner.split()[0]], capture_output=True
+                ).stdout
+                assert not any(secret in blob for secret in secrets)
+
+
 def test_work_goes_to_the_next_pc_and_comes_home(two: tuple[Pc, Pc]) -> None:
     one, two_ = two
     api, work = one.api, one.client.project
     api.set_plan({"steps": [bash("echo one > a.txt"), bash("echo two > b.txt")], "default": {"text": "all is done"}})
     api.limit_until(float("inf"), after=1, lasts=600, account=one.client.token)
-    stopped = one.client.headless(PROMPT, "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
+    asked_for = f"{PROMPT}; my token is {TOKEN}"
+    stopped = one.client.headless(asked_for, "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
     assert stopped.returncode == 1 and "limit" in stopped.text
     before = _git(work, *STATUS), _git(work, "reflog"), _git(work, "stash", "list")
 
     sent = one.program("save_handoff", "--to", "PC2", "--session", stopped.session)
     assert sent.returncode == 0, sent.stderr
-    assert ".env" in sent.stdout  # withheld, and said so
+    assert ".env" in sent.stdout and "deploy_key" in sent.stdout and "github" in sent.stdout  # withheld, and said so
     two_.configure(resume={"permission_mode": "acceptEdits"})
     two_.watch()
     done = two_.settle(lambda found: [r["state"] for r in found] == ["done"], timeout=60)[0]
@@ -87,17 +115,12 @@ def test_work_goes_to_the_next_pc_and_comes_home(two: tuple[Pc, Pc]) -> None:
     # PC2 has the same uncommitted files, but for the secret and what it did since.
     place = next((two_.home.root / "work").glob("project-*"))
     there = _git(place, *STATUS)
-    assert [line for line in before[0].splitlines() if not line.endswith((".env",))] == [
+    assert [line for line in before[0].splitlines() if not line.endswith((".env", "deploy_key"))] == [
         line for line in there.splitlines() if not line.endswith("b.txt")
     ]
     assert (place / "changed.txt").read_text(encoding="utf-8") == "after\n"
     assert (_git(work, *STATUS), _git(work, "reflog"), _git(work, "stash", "list")) == before
-    for oid in _git(one.home.root.parents[1] / "fleet.git", "rev-list", "--all", "--objects").split():
-        if len(oid) == 40:
-            data = subprocess.run(
-                ["git", "-C", str(one.home.root.parents[1] / "fleet.git"), "cat-file", "-p", oid], capture_output=True
-            ).stdout
-            assert b"sk-ant-api03" not in data
+    _nowhere(one.home.root.parents[1] / "fleet.git", b"sk-ant-api03", TOKEN.encode(), b"b3BlbnNzaC1r")
 
     # The old PC refuses the conversation, and nothing reaches the API.
     asked = len(api.requests)
@@ -121,7 +144,10 @@ def test_by_itself_it_goes_where_the_account_may_relieve_and_else_says_why_not(
     make_client: Callable[..., Client], api: ScriptedApi, tmp_path: Path
 ) -> None:
     fleet = git.init_bare(tmp_path / "fleet.git", server=True).path
-    pcs = [_join(make_client("newest", name=f"pc{n}", token=f"token-of-pc{n}"), api, f"PC{n}", fleet) for n in (1, 2)]
+    pcs = [
+        _join(make_client("newest", name=f"pc{n}", token=f"token-of-pc{n}"), api, f"PC{n}", fleet, "api")
+        for n in (1, 2)
+    ]
     three = _join(make_client("newest", name="pc3", token="token-of-pc3"), api, "PC3", fleet, "subscription")
     one, two = pcs
     try:

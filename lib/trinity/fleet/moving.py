@@ -39,7 +39,8 @@ def pass_on(tree: Tree, operation: Operation) -> Edits | Refusal:
         return Refusal(f"handoff {found.record['id']} is on {operation['pc']} already")
     visited = visits.ended(found.record, operation["pc"], operation["until"])
     outcome = operation["reason"][:1000] or None
-    return _move(tree, found, operation, {**news, "state": "queued", "visits": visited, "outcome": outcome})
+    moved = {**news, "state": "queued", "attempts": 0, "visits": visited, "outcome": outcome}
+    return _move(tree, found, operation, moved)
 
 
 def takeover(tree: Tree, operation: Operation) -> Edits | Refusal:

@@ -63,7 +63,7 @@ def release(pc: str, handoff_id: str, epoch: int, until: str | None = None, reas
 
 
 def publish(pc: str, handoff_id: str, epoch: int, parts: Parts, news: dict[str, Any] | None = None) -> Operation:
-    """claimed or running, and so it stays: new parts, which are in the remote already; `news` as in `repark`."""
+    """running, and so it stays: new parts, which are in the remote already; `news` as in `repark`."""
     return _new("publish", pc, handoff_id=handoff_id, epoch=epoch, parts=parts, news=news or {})
 
 

@@ -46,6 +46,13 @@ def put(home: Home, operation: Operation, state: State | None = None) -> str:
     return str(kept["id"])
 
 
+def drop(home: Home, operation_id: str) -> None:
+    """Keep an operation no longer: whoever wanted it decides anew. If the remote has it all the same, it counts."""
+    with locks.hold(home.locks / "outbox.lock"):
+        for path in home.outbox.glob(f"*-{operation_id}.json"):
+            path.unlink()
+
+
 def pending(home: Home) -> list[Operation]:
     """The operations still kept, oldest first; what cannot be read is left for `deliver`."""
     kept = []

@@ -59,17 +59,23 @@ def _collisions(listed: list[str]) -> list[str]:
 
 
 def blobs(clone: Clone, contents: Mapping[str, Path | bytes]) -> dict[str, bytes | str]:
-    """Every file as a blob of the clone, by one process, which streams what is large; bytes as they are."""
+    """Every file as a blob of the clone, streamed when it is large; bytes as they are."""
     made: dict[str, bytes | str] = {name: data for name, data in contents.items() if isinstance(data, bytes)}
     paths = {name: path.absolute() for name, path in contents.items() if isinstance(path, Path)}
-    if paths:
-        asked = "".join(f"{path}\n" for path in paths.values()).encode("utf-8", "surrogateescape")
-        for path in paths.values():
-            with path.open("rb"):
-                pass  # what cannot be read is not the clone's fault
-        oids = clone.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=asked).decode().split()
-        made |= dict(zip(paths, oids, strict=True))
-    return made
+    for path in paths.values():
+        with path.open("rb"):
+            pass  # what cannot be read is not the clone's fault
+    # Most of a set is that of the last one: it is only hashed, which is much cheaper than writing it again.
+    found = dict(zip(paths, _hash(clone, list(paths.values())), strict=True))
+    there = clone.git("cat-file", "--batch-check", stdin="".join(f"{oid}\n" for oid in found.values()).encode())
+    missing = [name for name, fact in zip(found, there.splitlines(), strict=True) if fact.endswith(b" missing")]
+    found |= zip(missing, _hash(clone, [paths[name] for name in missing], "-w"), strict=True)
+    return made | found
+
+
+def _hash(clone: Clone, paths: list[Path], *options: str) -> list[str]:
+    asked = "".join(f"{path}\n" for path in paths).encode("utf-8", "surrogateescape")
+    return clone.git("hash-object", *options, "--no-filters", "--stdin-paths", stdin=asked).decode().split()
 
 
 def write(clone: Clone, commit: str, into: Path) -> dict[str, Path]:

@@ -27,7 +27,16 @@ T = TypeVar("T")
 
 _TIMEOUT = 600.0
 _PATIENCE = 60.0
-_SETTINGS = {"core.bigFileThreshold": "16m", "pack.windowMemory": "64m", "pack.threads": "1", "fetch.unpackLimit": "1"}
+_SETTINGS = {
+    # a larger file is streamed, and only a part of a pack is mapped at a time
+    "core.bigFileThreshold": "16m",
+    "core.packedGitWindowSize": "8m",
+    "core.packedGitLimit": "32m",
+    "pack.windowMemory": "64m",
+    "pack.threads": "1",
+    "pack.compression": "1",
+    "fetch.unpackLimit": "1",
+}
 _DRAFT = "refs/trinity/draft"
 _TAKEN = "refs/trinity/taken"
 _TRIES = 3

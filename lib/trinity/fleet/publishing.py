@@ -18,6 +18,8 @@ def publish(tree: Tree, operation: Operation) -> Edits | Refusal:
     found = transitions.held(tree, operation)
     if isinstance(found, Refusal):
         return found
+    if found.record["state"] != "running":
+        return Refusal(f"handoff {found.record['id']} is {found.record['state']}, not running yet")
     news = told(found.record, operation)
     return news if isinstance(news, Refusal) else transitions.put_back(found, operation, **news)
 

@@ -18,13 +18,15 @@ from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_S
 from trinity.work import fence, guard
 
 _FIRST_LINE_SECONDS = 25.0
+# How long after the first start without any answer the next one is tried; after the second twice as long.
+_AGAIN_SECONDS = 60.0
 
 
 def claim(made: Round, record: Record, mode: str, by_hand: bool) -> tuple[Record, str]:
     """Claim and start; returns the handoff and what became of it. Raises TrinityError when it cannot be claimed."""
     pc = made.config.pc
     operation = operations.claim(pc, record["id"], anyone=by_hand, seen=clock.iso(made.now, milliseconds=True))
-    done = made.link.submit(operation)
+    done = made.link.submit(operation, keep=False)
     if done.refused or not done.visible:
         raise TrinityError(f"cannot accept '{record['id']}': {done.refused or 'the fleet remote does not answer'}")
     claimed = rounds.find(made.link, made.link.state.last(), record["id"])
@@ -160,7 +162,9 @@ def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.S
         fresh = starting.new_conversation(entry["mode"])
         journal.note(made.home, record["id"], record["epoch"], **fresh)
         return _start(made, record, fresh)
-    return _release(made, record, f"the new session ended without an answer: {found.text or 'no word'}")
+    # Not at once: a client that is just being updated, or a machine without network, needs its minute.
+    until = made.now + _AGAIN_SECONDS * record["attempts"]
+    return _release(made, record, f"the new session ended without an answer: {found.text or 'no word'}", until)
 
 
 def _ended(made: Round, record: Record, tail: transcript_tail.Tail | None) -> str:
@@ -251,8 +255,9 @@ def _result(made: Round, record: Record) -> dict[str, Any] | None:
     return sent.parts
 
 
-def _release(made: Round, record: Record, reason: str) -> str:
-    made.link.submit(operations.release(made.config.pc, record["id"], record["epoch"], reason=reason))
+def _release(made: Round, record: Record, reason: str, until: float | None = None) -> str:
+    later = clock.iso(until) if until is not None else None
+    made.link.submit(operations.release(made.config.pc, record["id"], record["epoch"], later, reason))
     made.note(record, f"released: {reason}")
-    made.due(made.now + SOON_SECONDS)
+    made.due(until or made.now + SOON_SECONDS)
     return f"not started: {reason}"

@@ -53,13 +53,19 @@ class Link:
         view.write(self.home, snapshot)
         return snapshot
 
-    def submit(self, operation: Record) -> Submitted:
-        """Make one change of `fleet.operations`; raises what makes it impossible to keep it (a full disk)."""
+    def submit(self, operation: Record, keep: bool = True) -> Submitted:
+        """Make one change of `fleet.operations`; raises what makes it impossible to keep it (a full disk).
+
+        Without `keep` a change that cannot be delivered now is given up: the next round decides anew. Kept, there would be
+        one more each minute, and work that was refused to a person would start hours later.
+        """
         kept = outbox.put(self.home, operation, self.state)
         try:
             delivered = outbox.deliver(self.home, self.state)
         except Busy as error:
             self.offline = error.message
+            if not keep:
+                outbox.drop(self.home, kept)
             return Submitted(False)
         self.report(delivered)
         view.write(self.home, self.state.last())
@@ -67,6 +73,8 @@ class Link:
         if mine is None or mine.outcome == "applied":
             # Absent: another process of this PC delivered it in between.
             return Submitted(True)
+        if mine.outcome == "waiting" and not keep:
+            outbox.drop(self.home, kept)
         return Submitted(False, mine.reason if mine.outcome in ("refused", "rejected", "quarantined") else "")
 
     def report(self, delivered: list[Delivered]) -> None:

@@ -25,9 +25,12 @@ from trinity.home import Home
 from trinity.relay import carrying, company, sending
 from trinity.relay.link import Link, Record
 from trinity.work import handoff, prompt
+from trinity.work.redaction import redact
 
 # A wait whose end nobody knows: tried again by a person, by a success, or with the next limit that has a reset.
 NEVER = None
+# So many things that stayed behind stand in the record; all of them are in the log.
+NOTES = 8
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def save(
         sent = carrying.send(link, record) if record["to_pc"] != config.pc else carrying.Sent(None, [])
         if sent.parts:
             record["parts"] = sent.parts
+        if sent.notes:
+            record["notes"] = [redact(note)[:300] for note in sent.notes[:NOTES]]
         operation = operations.create(config.pc, record)
         if incident:
             # The same incident noticed twice is the same operation, and counts once.

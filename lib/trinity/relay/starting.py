@@ -177,17 +177,25 @@ def live_elsewhere(record: Record) -> list[sessions.Client]:
 def open_in(record: Record, mode: str) -> str:
     """Why a client that has the conversation open forbids a start in `mode`, in words; empty when none does.
 
-    The client itself lets one conversation be open twice, and both then write to it. Only an idle client is ever asked to
-    leave, and only where a window takes its place: a person may sit at it. One that runs where this process cannot
-    look is known by a number that means another process here.
+    The client itself lets one conversation be open twice, and both then write to it. Only a client at which nothing goes on
+    is ever asked to leave, and only where a window takes its place: one that says it is idle, or that shows the dialog of
+    the limit that stopped it (2.1.197). One that runs where this process cannot look is known by a number that means
+    another process here.
     """
+    stopped = any(_stands_at_error(session) for session in record.get("sessions") or [])
     for client in live_elsewhere(record):
         where = f"the conversation is open in a client (process {client['pid']})"
         if mode == "headless":
             return f"{where}: go on there, or close it"
-        if mode in ("tmux", "terminal") and not (client["certain"] and client["status"] == "idle"):
+        quiet = client["status"] == "idle" or (client["status"] == "waiting" and stopped)
+        if mode in ("tmux", "terminal") and not (client["certain"] and quiet):
             return f"{where}, which is {client['status'] or 'not known to be idle'}: go on there, or close it"
     return ""
+
+
+def _stands_at_error(session: Record) -> bool:
+    path = Path(session.get("transcript_path") or "")
+    return path.is_file() and transcript_tail.tail_facts(path).stopped
 
 
 def end_clients(pids: list[int]) -> None:

@@ -48,7 +48,10 @@ def parked(made: Round, record: Record) -> Record:
     if made.paused:
         made.waiting.append((record, "due, but acting is paused: pause.py off"))
         return record
-    if made.link.submit(operations.wake(made.config.pc, record["id"])).refused:
+    woken = made.link.submit(operations.wake(made.config.pc, record["id"]), keep=False)
+    if woken.refused or not woken.visible:
+        made.waiting.append((record, f"due, but {woken.refused or 'the fleet remote does not answer'}"))
+        made.due(made.now + made.config.interval_seconds)
         return record
     made.note(record, "woken")
     return {**record, "state": "queued", "parked_until": None}
@@ -73,7 +76,9 @@ def _followed(made: Round, limit: Limit | None, until: float | None) -> tuple[fl
     if better:
         # A better source has called the same refusal by another name.
         return better[-1].resets_at if better[-1].resets_at is not None else until, False
-    # The evaluation drops a limit when its reset passes, or when the session or the provider has shown that it is over.
+    if limit.resets_at is not None and limit.resets_at <= made.now:
+        return until, False  # that reset has passed as it should; it is parked longer for another reason
+    # The evaluation drops a limit before its reset when the session or the provider has shown that it is over.
     return until, until is None or made.now < until
 
 

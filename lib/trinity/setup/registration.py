@@ -157,5 +157,7 @@ def registered(settings: Settings, profile: Path, made: Registration) -> bool:
 
 
 def _bare(group: dict[str, Any]) -> dict[str, Any]:
-    hooks = [{key: value for key, value in hook.items() if key != MARK[0]} for hook in group["hooks"] if ours(hook)]
+    # clients that rewrite the file drop what they do not know: the mark, and before 2.1.295 what a failure means
+    lost = (MARK[0], "onFailure")
+    hooks = [{key: value for key, value in hook.items() if key not in lost} for hook in group["hooks"] if ours(hook)]
     return {"hooks": hooks, "matcher": group.get("matcher", "")}

@@ -31,6 +31,7 @@ class Murder:
         self.random = random.Random(seed)
         self.safe: list[str] = []
         self.there = 0
+        self.patience = 0.5
         self.writers = 0
         self.gits = 0
 
@@ -42,7 +43,7 @@ class Murder:
             assert worker.stdout is not None
             said = [worker.stdout.readline()]  # it works from here on
             assert said[0].startswith("safe"), "the writer did not come up"
-            time.sleep(self.random.uniform(0, 0.5))
+            time.sleep(self.random.uniform(0, self.patience))
             if self.random.random() < 0.4:
                 self._kill_git(worker.pid)
                 time.sleep(self.random.uniform(0, 0.05))
@@ -53,7 +54,10 @@ class Murder:
             said += [line for line in worker.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
             worker.wait()
             self.safe += [line.split()[1] for line in said if line.startswith("safe")]
-            self.there += sum(int(line.split()[1]) for line in said if line.startswith("there"))
+            gained = sum(int(line.split()[1]) for line in said if line.startswith("there"))
+            # On a busy machine a fixed time would kill every writer before its first change, and show nothing.
+            self.patience = 0.5 if gained else min(4.0, self.patience * 1.4)
+            self.there += gained
 
     def _kill_git(self, pid: int) -> None:
         deadline = time.monotonic() + 0.5

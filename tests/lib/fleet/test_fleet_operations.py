@@ -237,8 +237,89 @@ def test_the_subject_can_be_read_by_a_person(new_record: NewRecord) -> None:
     assert operations.subject(operations.take_wake("PC2")) == "take wake: PC2"
 
 
+def parts(handoff_id: str, epoch: int, number: int = 1) -> Record:
+    return {
+        "ref": names.parts_ref(handoff_id, epoch),
+        "oid": f"{epoch:020x}{number:020x}",
+        "bytes": 5,
+        "epoch": epoch,
+        "number": number,
+    }
+
+
+def running(tree: Memory, new_record: NewRecord, **given: object) -> str:
+    handoff_id = queued(tree, new_record, **given)
+    tree.do(operations.claim("PC1", handoff_id))
+    assert "not running yet" in tree.refuses(operations.publish("PC1", handoff_id, 1, parts(handoff_id, 1)))
+    tree.do(operations.running("PC1", handoff_id, 1, {"first_line": PAST}))
+    return handoff_id
+
+
+def test_only_the_holder_of_this_epoch_publishes_and_never_an_older_set(tree: Memory, new_record: NewRecord) -> None:
+    handoff_id = running(tree, new_record)
+    tree.do(operations.publish("PC1", handoff_id, 1, parts(handoff_id, 1, 2), {"resumes": 3}))
+    record = tree.record(handoff_id)
+    assert (record["state"], record["parts"]["number"], record["resumes"]) == ("running", 2, 3)
+    assert "newer parts" in tree.refuses(operations.publish("PC1", handoff_id, 1, parts(handoff_id, 1, 1)))
+    assert "held by PC1" in tree.refuses(operations.publish("PC2", handoff_id, 1, parts(handoff_id, 1, 3)))
+    assert "epoch 0 do not belong" in tree.refuses(operations.publish("PC1", handoff_id, 1, parts(handoff_id, 0, 3)))
+    tree.do(operations.takeover("PC2", handoff_id, 1, "PC2", "silent"))
+    assert "is queued" in tree.refuses(operations.done("PC1", handoff_id, 1, "made", parts(handoff_id, 1, 3)))
+    tree.do(operations.claim("PC2", handoff_id))
+    assert tree.record(handoff_id)["parts"]["epoch"] == 1
+    tree.do(operations.done("PC2", handoff_id, 3, "made", parts(handoff_id, 3)))
+    assert tree.record(handoff_id)["parts"]["epoch"] == 3
+    assert "is done" in tree.refuses(operations.publish("PC2", handoff_id, 3, parts(handoff_id, 3, 2)))
+
+
+def test_parts_that_are_not_its_own_are_not_believed(tree: Memory, new_record: NewRecord) -> None:
+    handoff_id = running(tree, new_record)
+    with pytest.raises(BadRecord, match="not its own"):
+        tree.apply(operations.publish("PC1", handoff_id, 1, parts("f" * 16, 1)))
+    with pytest.raises(BadRecord, match="not its own"):
+        tree.apply(operations.create("PC1", new_record(parts=parts("f" * 16, 0))))
+    for damage in ({"oid": "HEAD"}, {"ref": "refs/heads/main"}, {"epoch": 7}, {"number": -1}, {"more": 1}):
+        with pytest.raises(BadRecord):
+            operations.publish("PC1", handoff_id, 1, {**parts(handoff_id, 1), **damage})
+
+
+def test_work_that_was_taken_over_or_passed_on_is_in_a_new_epoch_and_wakes_its_pc(
+    tree: Memory, new_record: NewRecord
+) -> None:
+    handoff_id = running(tree, new_record)
+    carried = parts(handoff_id, 1)
+    tree.do(operations.pass_on("PC1", handoff_id, 1, "PC2", "5-hour limit", FUTURE, {"resumes": 1}, carried))
+    record = tree.record(handoff_id)
+    assert [record[name] for name in ("state", "owner", "epoch", "hops", "to_pc")] == ["queued", None, 2, 1, "PC2"]
+    assert record["parts"] == carried and record["visits"][-1]["until"] == FUTURE
+    assert "wake/PC2.json" in tree.paths()
+    tree.do(operations.claim("PC2", handoff_id))
+    assert [visit["pc"] for visit in tree.record(handoff_id)["visits"]] == ["PC1", "PC2"]
+    assert "in epoch 3, not 1" in tree.refuses(operations.takeover("PC3", handoff_id, 1, "PC3", "silent"))
+    tree.do(operations.takeover("PC3", handoff_id, 3, "PC3", "PC2 has been silent for 15 min"))
+    assert tree.record(handoff_id)["outcome"] == "PC2 has been silent for 15 min"
+
+
+def test_work_that_only_a_person_may_take_over_is_left(tree: Memory, new_record: NewRecord) -> None:
+    handoff_id = running(tree, new_record, takeover="manual")
+    assert "by a person" in tree.refuses(operations.takeover("PC2", handoff_id, 1, "PC2", "silent"))
+    tree.do(operations.requeue("PC2", handoff_id, "PC2"))
+
+
+def test_what_is_kept_for_a_person_says_so_until_somebody_claims_or_moves_it(
+    tree: Memory, new_record: NewRecord
+) -> None:
+    handoff_id = queued(tree, new_record)
+    assert "meant for PC1" in tree.refuses(operations.hold("PC2", handoff_id, 0, "x"))
+    tree.do(operations.hold("PC1", handoff_id, 0, "the first handoff from PC3"))
+    assert tree.record(handoff_id)["held"] == {"pc": "PC1", "why": "the first handoff from PC3"}
+    assert tree.apply(operations.hold("PC1", handoff_id, 0, "the first handoff from PC3")) == {}
+    tree.do(operations.claim("PC1", handoff_id))
+    assert tree.record(handoff_id)["held"] is None
+
+
 IDS = [f"{number:016x}" for number in range(2)]
-HOLDING = ["started", "answered", "release", "park", "repark", "done", "withdraw"]
+HOLDING = ["started", "answered", "release", "park", "repark", "done", "withdraw", "publish", "pass_on", "takeover"]
 _HELD = ("claimed", "running")
 _WAITING = ("queued", "parked")
 
@@ -315,6 +396,10 @@ class Protocol(RuleBasedStateMachine):
             "repark": lambda: operations.repark(pc, handoff_id, epoch, None, "again", {"resumes": 1}),
             "done": lambda: operations.done(pc, handoff_id, epoch, "made"),
             "withdraw": lambda: operations.withdraw(pc, handoff_id, epoch, "went on"),
+            "publish": lambda: operations.publish(pc, handoff_id, epoch, parts(handoff_id, epoch)),
+            "pass_on": lambda: operations.pass_on(pc, handoff_id, epoch, "PC2", "a limit"),
+            # a PC judges a holder by what it saw, which may be old
+            "takeover": lambda: operations.takeover("PC3", handoff_id, epoch, "PC3", "silent"),
         }
         self.send(made[kind](), now)
 
@@ -375,10 +460,19 @@ class Protocol(RuleBasedStateMachine):
             return {**now, "state": "parked" if until else "queued", "parked_until": until, "owner": None}
         if kind == "done" and holds:
             return {**now, "state": "done"}
+        if kind == "publish" and holds and now["state"] == "running":
+            return {**now, "parts": operation["parts"]}
         if kind == "withdraw" and waits and now["epoch"] == operation["epoch"]:
             return {**now, "state": "done", "parked_until": None}
         if kind == "reroute" and waits and operation["to_pc"] != now["to_pc"]:
             moved = {**now, "epoch": now["epoch"] + 1, "hops": now["hops"] + 1}
+            if moved["hops"] > 2:
+                return {**moved, "state": "dead", "parked_until": None}
+            return {**moved, "to_pc": operation["to_pc"]}
+        taken = kind == "takeover" and now["state"] in _HELD and now["epoch"] == operation["epoch"]
+        if (taken and now["owner"] != "PC3") or (kind == "pass_on" and holds and pc != "PC2"):
+            moved = {**now, "epoch": now["epoch"] + 1, "hops": now["hops"] + 1, "owner": None, "state": "queued"}
+            moved["attempts"] = now["attempts"] if taken else 0
             if moved["hops"] > 2:
                 return {**moved, "state": "dead", "parked_until": None}
             return {**moved, "to_pc": operation["to_pc"]}

@@ -156,14 +156,16 @@ class Stage:
 
     def files(self, pc: str, worktree: Path) -> dict[bytes, object]:
         """Path, kind, executable bit and content of what is not ignored."""
-        out = subprocess.run(
-            ["git", "ls-files", "-z", "-o", "-i", "--exclude-standard", "--directory"],
-            cwd=worktree,
-            env={**self.environment(pc), "GIT_OPTIONAL_LOCKS": "0"},
-            capture_output=True,
-            check=True,
-        ).stdout
-        ignored = {path.rstrip(b"/") for path in out.split(b"\0") if path}
+        out = b""
+        for how in ("matching", "traditional"):  # folders by the first; what git folds away in the second
+            out += subprocess.run(
+                ["git", "status", "-z", "--porcelain=v2", "-uall", f"--ignored={how}"],
+                cwd=worktree,
+                env={**self.environment(pc), "GIT_OPTIONAL_LOCKS": "0"},
+                capture_output=True,
+                check=True,
+            ).stdout
+        ignored = {record[2:].rstrip(b"/") for record in out.split(b"\0") if record.startswith(b"! ")}
         return {
             path: what[:2] for path, what in tree(worktree, ignored).items() if path and b".git" not in path.split(b"/")
         }

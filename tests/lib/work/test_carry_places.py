@@ -113,6 +113,19 @@ def test_a_shallow_clone(stage: Stage) -> None:
     stage.carry()
 
 
+def test_a_partial_clone(stage: Stage) -> None:
+    stage.build("true")
+    stage.sh(
+        "pc1", "git config uploadpack.allowFilter true; git config uploadpack.allowAnySHA1InWant true", stage.origin
+    )
+    shutil.rmtree(stage.pc1)
+    stage.sh("pc1", f"git clone -q --filter=blob:none 'file://{stage.origin}' pc1", stage.top)
+    stage.sh("pc1", "echo 1 >>b.txt; git commit -qam local; " + CHANGES, stage.pc1)
+    stage.carry()
+    with pytest.raises(TrinityError, match="the commits cannot be packed"):
+        stage.pack(bases="full")
+
+
 def test_a_shallow_clone_without_its_remote(stage: Stage) -> None:
     stage.build("true")
     shutil.rmtree(stage.pc1)

@@ -142,6 +142,7 @@ def test_odd_lines_survive(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.posix
 def test_subagents_tool_outputs_and_tasks_go_along_redacted(tmp_path: Path) -> None:
     transcript = profile(tmp_path, line(entry("hello", role="user")))
     inside = transcript.with_suffix("")
@@ -200,6 +201,7 @@ def test_a_stale_copy_is_put_aside_and_an_older_beginning_is_replaced(tmp_path: 
     assert placed.transcript.read_bytes() == first + second and not aside[0].name.endswith(".jsonl")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["other.jsonl", "session/.ssh", "session/..x", "other/x", "tasks/a\nb", "session"])
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "came"

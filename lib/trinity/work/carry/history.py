@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trinity.errors import TrinityError
+from trinity.git import GitError, Repository
 from trinity.work.carry import paths
 from trinity.work.carry.private import Private
 
@@ -99,9 +101,18 @@ def bundle(
         shallow = sorted({*shallow, *boundary})
         (private.folder / "shallow").write_text("".join(f"{oid}\n" for oid in shallow), encoding="ascii", newline="\n")
         excluded = []
-    settings = ["-c", f"core.bigFileThreshold={_BIG}", *(["-c", "pack.compression=0"] if packed else [])]
+    settings = [f"core.bigFileThreshold={_BIG}", *(["pack.compression=0"] if packed else [])]
+    packer = Repository(
+        private.facts.top, 600, variables=private.git.variables, settings=[*private.git.settings, *settings]
+    )
     names = "".join(f"{line}\n" for line in [*refs, *excluded])
-    private.git.run(*settings, "bundle", "create", "--quiet", str(target), "--stdin", stdin=names.encode())
+    try:
+        packer.run("bundle", "create", "--quiet", str(target), "--stdin", stdin=names.encode())
+    except GitError as error:
+        # A partial clone has not all of its history, and nothing is fetched here.
+        raise TrinityError(
+            f"the commits cannot be packed: {error.stderr.strip()[-200:]}", "pack with less history: bases='thin'"
+        ) from None
     bases = boundary if history == "thin" else []
     return Made(target, history, bases, [] if history == "thin" else shallow, state, index)
 

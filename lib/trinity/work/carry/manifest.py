@@ -71,6 +71,16 @@ def left_out(taken: Taken, children: Mapping[bytes, Parcel]) -> list[dict[str, A
     return lines
 
 
+def ignored(seen: Look, taken: Taken) -> list[bytes]:
+    """Ignored paths, folders with a slash. Git does not name an ignored folder in the place of a tracked file."""
+    found = set(seen.ignored)
+    for path, entry in taken.entries.items():
+        link = any(mode == "160000" for mode, _, _ in seen.listing.lines.get(path, []))
+        if entry["kind"] == "folder" and not link and not any(p.startswith(path + b"/") for p in seen.states):
+            found.add(path + b"/")
+    return sorted(found)
+
+
 def outside(lines: Iterable[Mapping[str, Any]]) -> set[bytes]:
     """The paths that no proof is about."""
     return {paths.decode(line) for line in lines}

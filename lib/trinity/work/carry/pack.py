@@ -231,7 +231,7 @@ def _parcel(aside: Private, worktree: Path, into: Path, made: _Pass, rules: _Rul
         "operation": made.operation.document() if made.operation else None,
         "children": children,
         "left_out": left_out,
-        "ignored": [paths.encode(path) for path in seen.ignored],
+        "ignored": [paths.encode(path) for path in manifest.ignored(seen, taken)],
         **manifest.warnings(seen),
         "consistent": made.consistent,
         "moving": moving,

@@ -6,6 +6,8 @@ git computes them anew from what is there.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import os
 import stat
 from dataclasses import dataclass
@@ -101,6 +103,7 @@ def look(private: Private) -> Look:
     skipped = {path for path, flag in listed.flags.items() if flag in "Ss"}
     changed |= skipped ^ fresh if fresh or skipped else set()
     changed |= {path for path in skipped | fresh if below.lstat(path) is not None}
+    changed |= _covered(by_path, ignored, listed)
     intents = _intents(private, listed)
     changed |= intents
     links = {path for path, lines in listed.lines.items() if any(line[0] == "160000" for line in lines)}
@@ -134,6 +137,26 @@ def _fresh_skipped(private: Private, head: str | None) -> set[bytes]:
     return {item[2:] for item in raw.split(b"\0") if item.startswith(b"S ")}
 
 
+def _covered(by_path: dict[bytes, bytes], ignored: list[bytes], listed: Listing) -> set[bytes]:
+    """Tracked paths behind something untracked that is no folder: git calls them clean when that is a link to itself.
+
+    An ignored one stands in their place, so it belongs to the change and goes along.
+    """
+    tracked = list(listed.lines)
+    found = set()
+    for path in [*(path for path, state in by_path.items() if state == b"?"), *ignored]:
+        inside = path + b"/"
+        start = bisect.bisect_left(tracked, inside)
+        if path.endswith(b"/") or start == len(tracked) or not tracked[start].startswith(inside):
+            continue
+        found.add(path)
+        for other in itertools.islice(tracked, start, None):
+            if not other.startswith(inside):
+                break
+            found.add(other)
+    return found
+
+
 def _intents(private: Private, listed: Listing) -> set[bytes]:
     """Paths added with intent only. They look like empty staged files; a flag of the index tells them apart."""
     empty = objects.EMPTY[private.facts.object_format]
@@ -155,7 +178,7 @@ def _intents(private: Private, listed: Listing) -> set[bytes]:
 
 
 def walk(private: Private, seen: Look) -> tuple[list[bytes], list[bytes]]:
-    """What git does not see: empty folders, and what is neither file, link nor a folder it can read; ignored ones apart."""
+    """What git does not see: folders that would be empty, and what is no file, link or folder that can be read."""
     closed = {path.rstrip(b"/") for path in seen.ignored} | {path.rstrip(b"/") for path in seen.repositories}
     empty: list[bytes] = []
     special: list[bytes] = []
@@ -170,12 +193,14 @@ def walk(private: Private, seen: Look) -> tuple[list[bytes], list[bytes]]:
             special.append(folder)
             continue
         for entry in entries:
-            held = True
             path = folder + b"/" + entry.name if folder else entry.name
+            if path in closed:
+                continue  # does not travel, or not like this: a folder of nothing else is made empty
+            held = True
             if entry.is_dir(follow_symlinks=False):
-                if entry.name != b".git" and path not in closed:
+                if entry.name != b".git":
                     waiting.append(path)
-            elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink() and path not in closed:
+            elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
                 special.append(path)
         if not held and folder:
             empty.append(folder)
