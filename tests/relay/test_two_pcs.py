@@ -109,6 +109,7 @@ def test_work_goes_to_the_next_pc_and_comes_home(two: tuple[Pc, Pc]) -> None:
     two_.watch()
     done = two_.settle(lambda found: [r["state"] for r in found] == ["done"], timeout=60)[0]
     assert done["owner"] == "PC2" and two_.resumes() == 1 and one.resumes() == 0
+    assert not list(two_.home.lease.glob("*.json"))  # given back
     served = [r for r in api.main_requests(stopped.session) if r.account == two_.client.token]
     assert PROMPT in served[0].text and "echo one > a.txt" in served[0].text and str(work) in served[0].text
 

@@ -46,7 +46,7 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
                 made.waiting.append((record, f"with {record['to_pc']}"))
         _stray_wake(made, link.state.last())
         if not link.offline:
-            made.due(company.round_of(link, snapshot, evaluation))
+            made.due(company.round_of(link, snapshot, evaluation, made.paused))
         return made
 
 

@@ -14,6 +14,7 @@ from trinity.fleet import choice, heartbeats, lease, rescue, rotation
 from trinity.fleet.choice import Choice
 from trinity.fleet.snapshot import Refusal, Snapshot
 from trinity.relay.link import OPEN_STATES, Link, Record
+from trinity.work import lease as leases
 
 _MARK = "beat.json"
 
@@ -46,8 +47,9 @@ def in_words(found: Choice) -> str:
     return "; ".join(f"{pc}: {why}" for pc, why in sorted(found.why.items()))[:600]
 
 
-def round_of(link: Link, snapshot: Snapshot, answer: Evaluation) -> float | None:
-    """Beat when it is time, and look after what others let lie; returns when to come again (None: a fleet of one)."""
+def round_of(link: Link, snapshot: Snapshot, answer: Evaluation, paused: bool) -> float | None:
+    """Beat when it is time and, unless paused, look after what others let lie; returns when to come again (None: a fleet
+    of one)."""
     fleet = fleet_of(snapshot)
     if fleet is None:
         return None
@@ -59,9 +61,27 @@ def round_of(link: Link, snapshot: Snapshot, answer: Evaluation) -> float | None
     link.beat("alive", **about(answer))
     if not link.offline:
         lease.renew(link.home, began)
+        for record in link.handoffs(snapshot):
+            if record["state"] in ("claimed", "running") and record["owner"] == link.config.pc:
+                hold_on(link, record, began)
         files.write_json(link.home.root / _MARK, {"at": clock.now(), "status": answer.status})
-        _look_after(link, snapshot, fleet)
+        if not paused:
+            _look_after(link, snapshot, fleet)
     return clock.now() + every
+
+
+def hold_on(link: Link, record: Record, since: float) -> None:
+    """Allow the tools of work that came from another PC until its lease here ends; `since`: when the fleet was told."""
+    session = (record.get("sessions") or [{}])[0]
+    if record["from_pc"] != link.config.pc and session:
+        leases.grant(
+            link.home,
+            session["session_id"],
+            handoff_id=record["id"],
+            epoch=record["epoch"],
+            seconds=lease.FENCE_SECONDS,
+            since=since,
+        )
 
 
 def about(answer: Evaluation) -> dict[str, Any]:
@@ -93,7 +113,7 @@ def _mark(link: Link) -> dict[str, Any]:
 def _look_after(link: Link, snapshot: Snapshot, fleet: Record) -> None:
     beats, _ = heartbeats.read_all(link.state)
     silent = lease.silence(link.home, _marks(beats))
-    records = [record for record in link.handoffs(snapshot) if record["state"] in OPEN_STATES]
+    records = [r for r in link.handoffs(snapshot) if r["state"] in OPEN_STATES and _movable(r)]
     waited = lease.silence(link.home, lease.waiting(records), "handoffs")
     for late in lease.overdue(records, silent, waited, link.config.pc):
         found = rescue.propose(link.config.pc, fleet, beats, late, silent, clock.now())
@@ -103,3 +123,8 @@ def _look_after(link: Link, snapshot: Snapshot, fleet: Record) -> None:
                 link.submit(found.operation)
             except TrinityError as error:
                 program.log(link.home, "fleet", error.message)
+
+
+def _movable(record: Record) -> bool:
+    """Can another PC go on with it? A conversation whose parts never travelled lies only where it is."""
+    return bool(record.get("parts")) or not record.get("sessions")

@@ -12,10 +12,10 @@ from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import carrying, rounds, starting
+from trinity.relay import carrying, company, rounds, starting
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
-from trinity.work import fence, guard
+from trinity.work import fence, guard, lease
 
 _FIRST_LINE_SECONDS = 25.0
 # How long after the first start without any answer the next one is tried; after the second twice as long.
@@ -34,7 +34,9 @@ def claim(made: Round, record: Record, mode: str, by_hand: bool) -> tuple[Record
         program.log(made.home, "alarms", f"handoff {record['id']} {claimed['outcome']}")
         return claimed, str(claimed["outcome"])
     made.note(claimed, f"accepted, epoch {claimed['epoch']}")
+    began = clock.boottime()
     made.link.beat("handoff_accepted", from_pc=record["from_pc"], tasks_received=len(record["task_queue"]) or None)
+    company.hold_on(made.link, claimed, began)
     return claimed, _begin(made, claimed, mode)
 
 
@@ -223,6 +225,12 @@ def _put_off(made: Round, record: Record, reason: str) -> str:
 
 
 def _park_again(made: Round, record: Record, until: str | None, reason: str, news: dict[str, Any]) -> None:
+    session = _brought(made, record)
+    if session is not None:
+        lease.give_back(made.home, session["session_id"])
+    if session is not None and "sessions" not in news:
+        # From here on it goes on with what lies here, not with what was sent.
+        news = {**news, "sessions": [session]}
     operation = operations.repark(made.config.pc, record["id"], record["epoch"], until, reason, news)
     made.link.submit(operation)
     made.note(record, reason)
@@ -235,12 +243,22 @@ def _done(made: Round, record: Record, outcome: str) -> str:
     return outcome
 
 
+def _brought(made: Round, record: Record) -> dict[str, Any] | None:
+    """The session of work that came from another PC, with this PC's paths: of this start, or of an earlier one here."""
+    entry = starting.journal_entry(made.home, record) or {}
+    if entry.get("session"):
+        return dict(entry["session"])
+    session = (record.get("sessions") or [{}])[0]
+    return dict(session) if record["from_pc"] != made.config.pc and session.get("pc") == made.config.pc else None
+
+
 def _result(made: Round, record: Record) -> dict[str, Any] | None:
     """What goes home: the conversation and the files as they are at the end of work that came from another PC."""
     entry = starting.journal_entry(made.home, record) or {}
-    session = entry.get("session")
+    session = _brought(made, record)
     if session is None:
         return None
+    lease.give_back(made.home, session["session_id"])
     transcript = starting.transcript_of(entry)
     local = {**record, "sessions": [{**session, "transcript_path": str(transcript) if transcript else None}]}
     try:

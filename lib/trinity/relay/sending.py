@@ -13,7 +13,7 @@ from trinity.fleet import operations
 from trinity.home import Home
 from trinity.relay import carrying, rounds
 from trinity.relay.link import Link, Record
-from trinity.work import fence
+from trinity.work import fence, lease
 
 _NEWS = ("limit", "current_work", "task_queue", "sessions", "excerpts")
 
@@ -36,6 +36,8 @@ def send_on(link: Link, known: Record, fresh: Record, to: str, reason: str) -> t
     until = fresh["parked_until"]
     news = {key: fresh[key] for key in _NEWS}
     _done(link, operations.pass_on(pc, held["id"], held["epoch"], to, reason, until, news, sent.parts))
+    for session in local.get("sessions") or []:
+        lease.give_back(link.home, session["session_id"])
     close_here(link.home, local, to)
     return rounds.find(link, link.state.last(), known["id"]), sent.notes
 

@@ -123,6 +123,9 @@ def queued(made: Round, record: Record) -> None:
     if made.paused:
         made.waiting.append((record, "waits, acting is paused: pause.py off"))
     elif how not in AUTOMATIC:
+        if record["from_pc"] != made.config.pc and not record.get("held"):
+            # Else another PC would take it for forgotten.
+            made.link.submit(operations.hold(made.config.pc, record["id"], record["epoch"], "offered to a person"))
         made.waiting.append((record, f"ready: {by_hand}"))
     elif _resumes(made, record) >= made.config.resume.max_resumes:
         program.log(made.home, "alarms", f"handoff {record['id']} was resumed {made.config.resume.max_resumes} times")
