@@ -126,7 +126,8 @@ class Rounds:
 
 
 def _names(folder: Path | None) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder else set()
+    # A folder may not have been made yet.
+    return {path.name for path in folder.glob("*")} if folder else set()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.api.plan import bash
 from tests.relay.conftest import CHECKOUT, PROMPT, Pc
 
 pytestmark = pytest.mark.posix
@@ -179,3 +180,24 @@ def test_no_more_resumes_a_night_than_configured(newest_pc: Pc) -> None:
     accepted = newest_pc.program("accept_handoff", found[0]["id"][:8])
     assert accepted.returncode == 0, accepted.stderr
     _one_done(newest_pc, session)
+
+
+def test_a_session_that_went_into_a_subfolder_is_resumed_where_it_began(pc: Pc) -> None:
+    (pc.client.project / "sub").mkdir()
+    pc.api.set_plan({"steps": [bash("cd sub")], "default": {"text": "all is done"}})
+    pc.limit = pc.api.limit_until(float("inf"), after=1, lasts=3)
+    assert pc.client.headless(PROMPT, "--permission-mode", "acceptEdits", "--allowedTools", "Bash").returncode == 1
+    parked = _parked_after_a_look(pc)
+    outside = str(pc.client.project / "a.txt")
+    write = {"tools": [{"name": "Write", "input": {"file_path": outside, "content": "one"}}]}
+    pc.api.set_plan({"steps": [write], "default": {"text": "all is done"}})
+    pc.watch()
+    done = pc.settle(lambda found: [r["state"] for r in found] == ["done"], timeout=60)[0]
+    assert done["sessions"][0]["cwd"] == parked["sessions"][0]["cwd"] == str(pc.client.project)  # type: ignore[index]
+    assert {request.session for request in pc.api.main_requests()} == {done["sessions"][0]["session_id"]}
+    assert (pc.client.project / "a.txt").read_text(encoding="utf-8") == "one"
+
+
+def _parked_after_a_look(pc: Pc) -> dict[str, object]:
+    pc.program("evaluate_status", "--act")
+    return _parked(pc)

@@ -8,6 +8,7 @@ in one place.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from trinity import clock, files, locks, program
 from trinity.config import Config
-from trinity.credit import sessions, transcript_tail
+from trinity.credit import sessions, transcript_lines, transcript_tail
 from trinity.credit.limits import Limit
 from trinity.credit.picture import Session
 from trinity.errors import Busy, TrinityError
@@ -31,6 +32,7 @@ from trinity.work.redaction import redact
 NEVER = None
 # So many things that stayed behind stand in the record; all of them are in the log.
 NOTES = 8
+_HEAD_BYTES = 256_000
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _described(
     described = {
         "session_id": session.id,
         "pc": pc,
-        "cwd": session.cwd or tail.cwd or "",
+        "cwd": started_in(path, session.cwd or tail.cwd or ""),
         "transcript_path": str(path),
         "transcript_bytes": tail.size,
         "last_uuid": tail.last_uuid,
@@ -178,6 +180,22 @@ def _described(
         "config_dir": str(config_dir),
     }
     return [described], found["current_work"], found["task_queue"]
+
+
+def started_in(transcript: Path, cwd: str) -> str:
+    """The folder in which the session was started, when it stands in `cwd` now; `cwd` when that cannot be seen.
+
+    The client names the transcript's folder after it. Elsewhere 2.1.197 does not find the conversation, and 2.1.328 goes
+    on, but may no longer write in the rest of the project.
+    """
+    with transcript.open("rb") as stream:
+        lines = stream.read(_HEAD_BYTES).splitlines()
+    entries = [entry for line in lines if (entry := transcript_lines.parse(line)) is not None]
+    first = [str(entry["cwd"]) for entry in entries if isinstance(entry.get("cwd"), str)]
+    for folder in [*first, *map(str, (Path(cwd), *Path(cwd).parents))]:
+        if re.sub(r"[^A-Za-z0-9]", "-", folder) == transcript.parent.name:
+            return folder
+    return cwd
 
 
 def config_dir_of(transcript: Path) -> Path:
