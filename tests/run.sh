@@ -61,8 +61,8 @@ step() {
 }
 step "ruff" "$python" -m ruff check .
 step "mypy --strict" "$python" -m mypy
-# Two workers: most of a test's time is a client's start. The benchmarks measure, so they run alone.
-step "tests" "$python" -m pytest -q -n 2 --dist worksteal --durations 10 --ignore tests/benchmarks
+# Three workers: one of them mostly waits for a clock. The benchmarks measure, so they run alone.
+step "tests" "$python" -m pytest -q -n 3 --dist worksteal --durations 10 --ignore tests/benchmarks
 [ -z "$(find tests/benchmarks -name 'test_*.py' 2>/dev/null)" ] || step "benchmarks" "$python" -m pytest -q tests/benchmarks
 if [ -n "$failed" ]; then
     say "== failed: ${failed#, }"

@@ -226,8 +226,9 @@ def _again(link: Link, known: Record, fresh: Record, to: str | None, dry_run: bo
         return Saved(known, f"would be sent on to {to}", True)
     if known["state"] in ("claimed", "running") and known["owner"] == pc:
         news = {key: fresh[key] for key in ("limit", "current_work", "task_queue", "sessions", "excerpts")}
+        why = fresh.get("outcome") or "stopped again by a limit"
         news["resumes"] = int(known.get("resumes") or 0) + 1
-        operation = operations.repark(pc, known["id"], known["epoch"], until, "stopped again by a limit", news)
+        operation = operations.repark(pc, known["id"], known["epoch"], until, why, news)
         action = "parked again"
     elif known["state"] == "parked" and until and until != known["parked_until"]:
         operation, action = operations.park(pc, known["id"], until), "moved"

@@ -24,6 +24,11 @@ def send_on(link: Link, known: Record, fresh: Record, to: str, reason: str) -> t
     `fresh` is what this PC would say of the work now. Raises TrinityError when another PC has it, Offline, Busy.
     """
     pc = link.config.pc
+    if known["state"] in ("parked", "queued") and known["to_pc"] != pc:
+        # It waits for another PC already, and so do its parts: it is only pointed elsewhere.
+        _done(link, operations.reroute(pc, known["id"], to))
+        close_here(link.home, known, to)
+        return rounds.find(link, link.state.last(), known["id"]), []
     if known["state"] == "parked":
         _done(link, operations.park(pc, known["id"], clock.iso()))
     if known["state"] in ("parked", "queued"):

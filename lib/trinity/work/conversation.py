@@ -23,7 +23,7 @@ from trinity.errors import BadRecord, TrinityError
 from trinity.work import conversation_redaction as redaction
 
 TRANSCRIPT = "conversation.jsonl"
-_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")
+_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}$")
 _DEEPEST = 8
 _LONGEST_SLUG = 200
