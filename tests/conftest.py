@@ -44,12 +44,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "posix: needs a terminal, signals or modes that this Windows has not")
 
 
-# These mostly wait for a clock: first, so that the others run meanwhile.
+# These mostly wait for a clock: first, so that the others run meanwhile; before all, those in which a client goes on by
+# itself, up to 100 s after a reset.
 WAITING = ("tests/relay/", "tests/hooks/test_handed_away", "tests/test_demo", "tests/test_harness")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(WAITING))
+    items.sort(
+        key=lambda item: (
+            "own_continuation" not in item.name and "client_continued" not in item.name,
+            not item.nodeid.startswith(WAITING),
+        )
+    )
     if sys.platform != "win32":
         return
     elsewhere = [item for item in items if item.get_closest_marker("posix")]

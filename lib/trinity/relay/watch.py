@@ -159,7 +159,7 @@ class Watch:
                 self._round()
                 before, wanted = wanted, _Round(self.home)
                 if wanted.profiles != before.profiles:
-                    seen = _seen(self.home, wanted.profiles)
+                    seen = None  # what was written there during the round was not looked at before it
             self._sleep(min(evaluated + self.interval, polled + wanted.poll, wanted.next_at or float("inf")))
 
     def _round(self) -> None:
