@@ -83,13 +83,13 @@ class Stage:
             answer = evaluation.evaluate(self.home, self.config)
         return accept.run(self.home, self.config, answer)
 
-    def rounds_until(self, *states: str, timeout: float = 10) -> list[dict[str, Any]]:
-        """Rounds until the handoffs are in these states."""
+    def rounds_until(self, *states: str, timeout: float = 10, epoch: int = 0) -> list[dict[str, Any]]:
+        """Rounds until the handoffs are in these states, and were claimed `epoch` times."""
         deadline = time.monotonic() + timeout
         while True:
             self.round()
             found = self.handoffs()
-            if [record["state"] for record in found] == list(states):
+            if [record["state"] for record in found] == list(states) and all(r["epoch"] >= epoch for r in found):
                 return found
             assert time.monotonic() < deadline, self.story()
             time.sleep(0.1)

@@ -57,7 +57,7 @@ def test_the_stand_in_is_parked_and_resumed_once(stage: Stage) -> None:
 def test_an_overload_at_the_resume_is_waited_out(stage: Stage) -> None:
     stage.plan({"do": "error", **OVERLOADED}, {"do": "answer"})
     stage.stopped("s", resets_in=0.3)
-    record = stage.rounds_until("parked")[0]
+    record = stage.rounds_until("parked", epoch=1)[0]
     _waits(stage)
     assert 280 < clock.parse(record["parked_until"]) - time.time() < 301
     assert "Overloaded" in record["outcome"]
@@ -67,7 +67,7 @@ def test_an_overload_at_the_resume_is_waited_out(stage: Stage) -> None:
 def test_an_error_after_some_work_does_not_end_the_work(stage: Stage, refusal: dict[str, object]) -> None:
     stage.plan({"do": "error", "after": 2, **refusal}, {"do": "answer"})
     stage.stopped("s", resets_in=0.3)
-    record = stage.rounds_until("parked")[0]
+    record = stage.rounds_until("parked", epoch=1)[0]
     _waits(stage)
     assert str(refusal["text"]) in record["outcome"]
     # In time, or when a person says so, it goes on.
@@ -126,7 +126,7 @@ def test_a_client_that_is_no_program_holds_up_nothing_but_its_handoff(stage: Sta
     good = stage.client.read_bytes()
     stage.client.write_bytes(b"\x7fno program")
     stage.stopped("s", resets_in=0.3)
-    record = stage.rounds_until("parked")[0]
+    record = stage.rounds_until("parked", epoch=1)[0]
     assert record["parked_until"] is None and str(stage.client) in record["outcome"]
     _waits(stage)
     stage.client.write_bytes(good)
@@ -137,7 +137,7 @@ def test_a_client_that_is_no_program_holds_up_nothing_but_its_handoff(stage: Sta
 def test_a_client_that_ends_without_a_word_is_not_started_again_and_again(stage: Stage) -> None:
     stage.plan({"do": "leave"})
     stage.stopped("s", resets_in=0.3)
-    record = stage.rounds_until("parked")[0]
+    record = stage.rounds_until("parked", epoch=1)[0]
     deadline = time.monotonic() + 8
     while record["epoch"] == 0 and time.monotonic() < deadline:
         stage.round()
