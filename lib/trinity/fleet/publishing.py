@@ -25,22 +25,18 @@ def publish(tree: Tree, operation: Operation) -> Edits | Refusal:
 
 
 def done(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = transitions.held(tree, operation)
-    if isinstance(found, Refusal):
-        return found
-    news = told(found.record, operation)
-    if isinstance(news, Refusal):
-        return news
+    said = _held_and_told(tree, operation)
+    if isinstance(said, Refusal):
+        return said
+    found, news = said
     return transitions.put_back(found, operation, **news, state="done", outcome=operation["outcome"][:1000])
 
 
 def repark(tree: Tree, operation: Operation) -> Edits | Refusal:
-    found = transitions.held(tree, operation)
-    if isinstance(found, Refusal):
-        return found
-    news = told(found.record, operation)
-    if isinstance(news, Refusal):
-        return news
+    said = _held_and_told(tree, operation)
+    if isinstance(said, Refusal):
+        return said
+    found, news = said
     # Refused by a limit, or waiting for a person: neither says that this work cannot be started.
     return transitions.put_back(
         found,
@@ -53,6 +49,15 @@ def repark(tree: Tree, operation: Operation) -> Edits | Refusal:
         outcome=operation["reason"][:1000] or None,
         visits=visits.ended(found.record, operation["pc"], operation["until"]),
     )
+
+
+def _held_and_told(tree: Tree, operation: Operation) -> tuple[handoffs.Found, dict[str, Any]] | Refusal:
+    """The handoff, held by this owner in this epoch, and what is said anew about it."""
+    found = transitions.held(tree, operation)
+    if isinstance(found, Refusal):
+        return found
+    news = told(found.record, operation)
+    return news if isinstance(news, Refusal) else (found, news)
 
 
 def told(record: handoffs.Record, operation: Operation) -> dict[str, Any] | Refusal:

@@ -225,7 +225,7 @@ def _again(link: Link, known: Record, fresh: Record, to: str | None, dry_run: bo
     if to and to != known["to_pc"]:
         return Saved(known, f"would be sent on to {to}", True)
     if known["state"] in ("claimed", "running") and known["owner"] == pc:
-        news = {key: fresh[key] for key in ("limit", "current_work", "task_queue", "sessions", "excerpts")}
+        news = {key: fresh[key] for key in sending.NEWS}
         why = fresh.get("outcome") or "stopped again by a limit"
         news["resumes"] = int(known.get("resumes") or 0) + 1
         operation = operations.repark(pc, known["id"], known["epoch"], until, why, news)

@@ -15,7 +15,8 @@ from trinity.relay import carrying, rounds
 from trinity.relay.link import Link, Record
 from trinity.work import fence, lease
 
-_NEWS = ("limit", "current_work", "task_queue", "sessions", "excerpts")
+# What a PC says anew about work that was stopped on it.
+NEWS = ("limit", "current_work", "task_queue", "sessions", "excerpts")
 
 
 def send_on(link: Link, known: Record, fresh: Record, to: str, reason: str) -> tuple[Record, list[str]]:
@@ -36,10 +37,10 @@ def send_on(link: Link, known: Record, fresh: Record, to: str, reason: str) -> t
     held = rounds.find(link, link.state.last(), known["id"])
     if held["owner"] != pc:
         raise TrinityError(f"handoff {known['id']} is with {held['owner'] or held['to_pc']}", "handoffs.py list")
-    local = {**held, **{key: fresh[key] for key in _NEWS}}
+    news = {key: fresh[key] for key in NEWS}
+    local = {**held, **news}
     sent = carrying.send(link, local)
     until = fresh["parked_until"]
-    news = {key: fresh[key] for key in _NEWS}
     _done(link, operations.pass_on(pc, held["id"], held["epoch"], to, reason, until, news, sent.parts))
     for session in local.get("sessions") or []:
         lease.give_back(link.home, session["session_id"])
