@@ -32,11 +32,12 @@ BELOW = {
     "ground": {"ground"},
     "hooks": {"ground", "hooks"},
     "credit": {"ground", "hooks", "credit"},
+    "usage": {"ground", "hooks", "credit", "usage"},
     "work": {"ground", "hooks", "credit", "work"},
     "fleet": {"ground", "hooks", "credit", "fleet"},
-    "relay": {"ground", "hooks", "credit", "work", "fleet", "relay"},
-    "face": {"ground", "hooks", "credit", "work", "fleet", "relay", "face"},
-    "setup": {"ground", "hooks", "credit", "work", "fleet", "relay", "setup"},
+    "relay": {"ground", "hooks", "credit", "usage", "work", "fleet", "relay"},
+    "face": {"ground", "hooks", "credit", "usage", "work", "fleet", "relay", "face"},
+    "setup": {"ground", "hooks", "credit", "usage", "work", "fleet", "relay", "setup"},
 }
 
 
