@@ -17,7 +17,7 @@ from trinity.errors import TrinityError
 from trinity.fleet import names, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import carrying, company, holding, pausing, rounds, starting, waiting
+from trinity.relay import company, holding, pausing, rounds, starting, unpacking, waiting
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.relay.rounds import Round
 from trinity.work import fence, launch
@@ -69,7 +69,7 @@ def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, 
         return holding.claim(made, record, mode, by_hand=True)
 
 
-def take_back(home: Home, config: Config, handoff_id: str) -> tuple[Record, carrying.Arrived]:
+def take_back(home: Home, config: Config, handoff_id: str) -> tuple[Record, unpacking.Arrived]:
     """Bring the result of work that went to another PC home, beside what is here; raises TrinityError."""
     with locks.hold(home.locks / "accept.lock", timeout=30):
         link = Link(home, config)
@@ -78,9 +78,9 @@ def take_back(home: Home, config: Config, handoff_id: str) -> tuple[Record, carr
             raise TrinityError(
                 f"handoff {record['id']} is {record['state']}, not done", f"handoffs.py show {record['id']}"
             )
-        arrived = carrying.take_back(link, config, record)
+        arrived = unpacking.take_back(link, config, record)
         fence.lower_fence(home, arrived.session["session_id"])
-        program.log(home, "handoff", f"{record['id']} taken back: {carrying.dumped(arrived)}")
+        program.log(home, "handoff", f"{record['id']} taken back: {unpacking.dumped(arrived)}")
         return record, arrived
 
 

@@ -12,7 +12,7 @@ from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import carrying, company, rounds, starting
+from trinity.relay import carrying, company, rounds, starting, unpacking
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
 from trinity.work import fence, guard, lease
@@ -71,8 +71,8 @@ def _arrived(made: Round, record: Record) -> tuple[Record, dict[str, Any]]:
             # It was sent away and comes back before anybody took it.
             fence.lower_fence(made.home, session["session_id"])
         return record, {}
-    arrived = carrying.receive(made.link, made.config, record)
-    made.note(record, carrying.dumped(arrived))
+    arrived = unpacking.receive(made.link, made.config, record)
+    made.note(record, unpacking.dumped(arrived))
     old, new = session["cwd"], arrived.session["cwd"]
     guard.raise_guard(made.home, session["session_id"], old, new)
     # Here the conversation is at home now: a fence of an earlier visit must not close it.
