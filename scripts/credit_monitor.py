@@ -1,10 +1,10 @@
 """The daemon of this PC, and the flags that record and act at once.
 
-credit_monitor.py --interval 60        run until told to stop
-credit_monitor.py --once               one round: evaluate, act, accept what is due
-credit_monitor.py --status             Status: HEALTHY, with the numbers
-credit_monitor.py --record-rate-limit  also --record-slow 15.0, --record-success, --record-error [KIND]
-credit_monitor.py --force-handoff      hand over to the next PC now
+trinity credit_monitor --interval 60        run until told to stop
+trinity credit_monitor --once               one round: evaluate, act, accept what is due
+trinity credit_monitor --status             Status: HEALTHY, with the numbers
+trinity credit_monitor --record-rate-limit  also --record-slow 15.0, --record-success, --record-error [KIND]
+trinity credit_monitor --force-handoff      hand over to the next PC now
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """See where every piece of work is, and steer it.
 
-handoffs.py list [--all]   open handoffs, with --all also those that are done
-handoffs.py show ID        one handoff with its chain
-handoffs.py requeue ID     make it available again, under a new epoch
-handoffs.py bury ID        give it up; its record is kept
+trinity handoffs list [--all]   open handoffs, with --all also those that are done
+trinity handoffs show ID        one handoff with its chain
+trinity handoffs requeue ID     make it available again, under a new epoch
+trinity handoffs bury ID        give it up; its record is kept
 """
 
 from __future__ import annotations

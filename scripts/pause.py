@@ -1,8 +1,8 @@
 """Stop and restart acting: no handoff and no resume happens while it is on; recording goes on.
 
-pause.py on            until `pause.py off`
-pause.py on --for 2h   ends by itself
-pause.py status
+trinity pause on            until `trinity pause off`
+trinity pause on --for 2h   ends by itself
+trinity pause status
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _text(until: float | None) -> str:
-    return f"paused until {clock.iso(until)}" if until else "paused until: pause.py off"
+    return f"paused until {clock.iso(until)}" if until else "paused until: trinity pause off"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Record what happened to an API call, for programs that are not Claude Code's hooks.
 
-It records and does nothing more; `credit_monitor.py --record-...` records and acts.
+It records and does nothing more; `trinity credit_monitor --record-...` records and acts.
 
   record_event.py success [--seconds 2.5]
   record_event.py error [KIND] [--status 529]

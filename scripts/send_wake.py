@@ -1,7 +1,7 @@
 """Leave a wake for a PC: a hint that there is something to fetch. Nothing in it is obeyed.
 
-send_wake.py PC2 --message "come and see"
-send_wake.py --send PC2 --task credit_handoff
+trinity send_wake PC2 --message "come and see"
+trinity send_wake --send PC2 --task credit_handoff
 """
 
 from __future__ import annotations

@@ -83,4 +83,4 @@ def test_by_default_an_interactive_session_is_offered_and_not_started(newest_pc:
         time.sleep(3)
         assert newest_pc.resumes() == 0
         status = newest_pc.program("evaluate_status").stdout
-        assert f"accept_handoff.py {queued['id']}" in status
+        assert f"trinity accept_handoff {queued['id']}" in status

@@ -133,7 +133,7 @@ def test_a_request_that_cannot_work_is_no_matter_of_credit(pc: ProgramsPC) -> No
 def test_while_paused_nothing_is_done_and_afterwards_it_is(pc: ProgramsPC) -> None:
     assert pc.ok("pause") == "acting\n"
     assert pc.ok("pause", "on", "--dry-run").startswith("paused") and pc.ok("pause") == "acting\n"
-    assert pc.ok("pause", "on") == "paused until: pause.py off\n"
+    assert pc.ok("pause", "on") == "paused until: trinity pause off\n"
     _stopped(pc)
     assert "paused: nothing is done" in pc.ok("evaluate_status", "--act")
     assert pc.handoffs() == []

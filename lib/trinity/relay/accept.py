@@ -57,15 +57,15 @@ def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, 
         made = Round(home, config, link, evaluation, clock.now(), False)
         record = rounds.find(link, link.refresh(), handoff_id)
         if record["state"] not in ("queued", "parked"):
-            raise TrinityError(f"handoff {record['id']} is {record['state']}", f"handoffs.py show {record['id']}")
+            raise TrinityError(f"handoff {record['id']} is {record['state']}", f"trinity handoffs show {record['id']}")
         mode = waiting.mode(config, record) if launching else "none"
         if mode == "offer":
             # A person accepts a conversation of a person: where it can be looked at, if there is such a place.
             mode = "tmux" if shutil.which("tmux") else "headless"
         if open_in := starting.open_in(record, mode):
-            raise TrinityError(open_in, f"handoffs.py show {record['id']}")
+            raise TrinityError(open_in, f"trinity handoffs show {record['id']}")
         if record["state"] == "parked" and link.submit(operations.park(config.pc, record["id"], clock.iso())).refused:
-            raise TrinityError(f"handoff {record['id']} was changed by another PC", "handoffs.py list")
+            raise TrinityError(f"handoff {record['id']} was changed by another PC", "trinity handoffs list")
         return holding.claim(made, record, mode, by_hand=True)
 
 
@@ -76,7 +76,7 @@ def take_back(home: Home, config: Config, handoff_id: str) -> tuple[Record, unpa
         record = rounds.find(link, link.refresh(), handoff_id)
         if record["state"] != "done":
             raise TrinityError(
-                f"handoff {record['id']} is {record['state']}, not done", f"handoffs.py show {record['id']}"
+                f"handoff {record['id']} is {record['state']}, not done", f"trinity handoffs show {record['id']}"
             )
         arrived = unpacking.take_back(link, config, record)
         fence.lower_fence(home, arrived.session["session_id"])

@@ -45,11 +45,13 @@ def where(record: Record, pc: str) -> str:
     if record["state"] == "parked":
         if record["parked_until"] is None:
             why = f"waits: {record['outcome']}" if record.get("outcome") else "parked until a success or a person"
-            return f"{why}; accept_handoff.py {record['id']}"
+            return f"{why}; trinity accept_handoff {record['id']}"
         why = f" ({record['outcome']})" if record.get("outcome") else ""
         return f"parked until {clock.local(clock.parse(record['parked_until']))}{why}"
     if record["state"] == "queued":
-        return f"ready: accept_handoff.py {record['id']}" if record["to_pc"] == pc else f"waits for {record['to_pc']}"
+        return (
+            f"ready: trinity accept_handoff {record['id']}" if record["to_pc"] == pc else f"waits for {record['to_pc']}"
+        )
     doing = "runs" if record["state"] == "running" else "starting"
     return f"{doing} on {'this PC' if record['owner'] == pc else record['owner']}"
 

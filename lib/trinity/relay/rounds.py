@@ -51,7 +51,7 @@ def find(link: Link, snapshot: Snapshot, handoff_id: str) -> Record:
     found = [record for record in records if record["id"].startswith(handoff_id)]
     if len(found) != 1:
         what = f"{len(found)} handoffs begin with" if found else "there is no handoff"
-        raise TrinityError(f"{what} '{handoff_id}'", "handoffs.py list")
+        raise TrinityError(f"{what} '{handoff_id}'", "trinity handoffs list")
     return here(found[0], link.config.pc)
 
 

@@ -36,7 +36,7 @@ def send_on(link: Link, known: Record, fresh: Record, to: str, reason: str) -> t
         _done(link, operations.claim(pc, known["id"]))
     held = rounds.find(link, link.state.last(), known["id"])
     if held["owner"] != pc:
-        raise TrinityError(f"handoff {known['id']} is with {held['owner'] or held['to_pc']}", "handoffs.py list")
+        raise TrinityError(f"handoff {known['id']} is with {held['owner'] or held['to_pc']}", "trinity handoffs list")
     news = {key: fresh[key] for key in NEWS}
     local = {**held, **news}
     sent = carrying.send(link, local)
@@ -57,7 +57,7 @@ def close_here(home: Home, record: Record, to_pc: str) -> None:
             handoff_id=record["id"],
             to_pc=to_pc,
             since=clock.iso(),
-            take_back=f"accept_handoff.py {record['id']} --take-back",
+            take_back=f"trinity accept_handoff {record['id']} --take-back",
         )
 
 

@@ -41,11 +41,11 @@ def take_back(link: Link, config: Config, record: Record) -> Arrived:
     """Unpack what another PC made of this PC's work beside it: a new worktree of the same repository, the conversation
     under that folder. Nothing the user has is written over. Raises TrinityError, Offline, Busy."""
     if not record.get("parts"):
-        raise TrinityError(f"handoff {record['id']} has brought nothing home", f"handoffs.py show {record['id']}")
+        raise TrinityError(f"handoff {record['id']} has brought nothing home", f"trinity handoffs show {record['id']}")
     if record["parts"]["epoch"] != record["epoch"]:
         raise TrinityError(
             f"the result of handoff {record['id']} was not sent home; it lies on {record['owner']}",
-            f"on {record['owner']}: handoffs.py show {record['id']}",
+            f"on {record['owner']}: trinity handoffs show {record['id']}",
         )
     session = dict(record["sessions"][0])
     return _received(link, config, record, session, _top(Path(session["cwd"])))

@@ -38,7 +38,7 @@ def parked(made: Round, record: Record) -> Record:
         made.note(record, f"the limit is over: {until_text}" if ended else f"the reset moved to {until_text}")
         record = {**record, "parked_until": until_text}
     if until is None and not ended:
-        made.waiting.append((record, f"waits for a success or: accept_handoff.py {record['id']}"))
+        made.waiting.append((record, f"waits for a success or: trinity accept_handoff {record['id']}"))
         return record
     start_at = made.now if ended else _start_at(made, record, until or made.now)
     if made.now < start_at:
@@ -46,7 +46,7 @@ def parked(made: Round, record: Record) -> Record:
         made.waiting.append((record, f"parked until {clock.local(start_at)}"))
         return record
     if made.paused:
-        made.waiting.append((record, "due, but acting is paused: pause.py off"))
+        made.waiting.append((record, "due, but acting is paused: trinity pause off"))
         return record
     woken = made.link.submit(operations.wake(made.config.pc, record["id"]), keep=False)
     if woken.refused or not woken.visible:
@@ -119,9 +119,9 @@ def mode(config: Config, record: Record) -> str:
 def queued(made: Round, record: Record) -> None:
     """Claim it, or say why it waits."""
     how = mode(made.config, record)
-    by_hand = f"accept_handoff.py {record['id']}"
+    by_hand = f"trinity accept_handoff {record['id']}"
     if made.paused:
-        made.waiting.append((record, "waits, acting is paused: pause.py off"))
+        made.waiting.append((record, "waits, acting is paused: trinity pause off"))
     elif how not in AUTOMATIC:
         if record["from_pc"] != made.config.pc and not record.get("held"):
             # Else another PC would take it for forgotten.

@@ -65,9 +65,11 @@ def run(start: Start, mode: str) -> Started:
     for word in (start.session_id, start.new_session_id, start.model):
         if word is not None and word.startswith("-"):
             # The client would take it for an option of its own, such as the one that asks for no permissions.
-            raise TrinityError(f"'{word}' is no id of a session and no model", "handoffs.py bury ID")
+            raise TrinityError(f"'{word}' is no id of a session and no model", "trinity handoffs bury ID")
     if not Path(start.cwd).is_dir():
-        raise TrinityError(f"the folder '{start.cwd}' of the work is gone", "restore it, then: accept_handoff.py ID")
+        raise TrinityError(
+            f"the folder '{start.cwd}' of the work is gone", "restore it, then: trinity accept_handoff ID"
+        )
     if mode == "headless":
         return _headless(start)
     if mode == "tmux":
