@@ -20,6 +20,7 @@ MORE = {
     "pre_tool_use.py": {"trinity.hooks.gate"},
     "post_tool_batch.py": {"trinity.hooks.gate"},
     "pre_compact.py": {"trinity.hooks.gate"},
+    "stop.py": {"trinity.hooks.carried"},
     "session_start.py": {"trinity.hooks.acting", "trinity.hooks.process", "trinity.hooks.process_posix"},
     "session_end.py": {"trinity.hooks.acting", "trinity.hooks.process", "trinity.hooks.process_posix"},
     "stop_failure.py": {"trinity.hooks.acting", "trinity.hooks.process", "trinity.hooks.process_posix"},

@@ -12,7 +12,7 @@ from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import carrying, company, rounds, starting, unpacking
+from trinity.relay import company, publishing, rounds, starting, unpacking
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
 from trinity.work import fence, guard, lease
@@ -148,6 +148,9 @@ def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.S
             made.note(record, f"runs {where}")
             starting.take_back_note(made.home, entry)
         if lives:
+            published = publishing.at_rest(made, record, entry)
+            if published is not entry:
+                journal.note(made.home, record["id"], record["epoch"], **published)
             _look_again(made, entry)
             made.waiting.append((record, f"runs {where}"))
             return f"runs {where}"
@@ -161,7 +164,8 @@ def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.S
     if not entry.get("new"):
         # The client did not take the conversation, or an error no reset cures: from the text, in a new session.
         made.note(record, f"the client refused the conversation: {found.text or 'it ended without a word'}")
-        fresh = starting.new_conversation(entry["mode"])
+        told: dict[str, Any] = {key: entry[key] for key in ("session", "note", "arguments") if key in entry}
+        fresh = {**told, **starting.new_conversation(entry["mode"])}
         journal.note(made.home, record["id"], record["epoch"], **fresh)
         return _start(made, record, fresh)
     # Not at once: a client that is just being updated, or a machine without network, needs its minute.
@@ -225,52 +229,44 @@ def _put_off(made: Round, record: Record, reason: str) -> str:
 
 
 def _park_again(made: Round, record: Record, until: str | None, reason: str, news: dict[str, Any]) -> None:
-    session = _brought(made, record)
+    session = publishing.session_of(made, record)
+    parts = None
     if session is not None:
-        lease.give_back(made.home, session["session_id"])
-    if session is not None and "sessions" not in news:
         # From here on it goes on with what lies here, not with what was sent.
-        news = {**news, "sessions": [session]}
-    operation = operations.repark(made.config.pc, record["id"], record["epoch"], until, reason, news)
+        news = {**news, "sessions": starting.as_it_stands({"sessions": [session]})}
+        try:
+            parts = publishing.last(made, record, session)
+        except Busy as error:
+            made.note(record, f"what was done here is not published yet: {error.message}")
+    operation = operations.repark(made.config.pc, record["id"], record["epoch"], until, reason, news, parts)
     made.link.submit(operation)
+    _give_back(made, record, session, guarded=True)
     made.note(record, reason)
 
 
+def _give_back(made: Round, record: Record, session: dict[str, Any] | None, guarded: bool) -> None:
+    """This PC works on it no longer: after the fleet was told, so that a crash in between leaves too much."""
+    for each in [*(record.get("sessions") or []), session] if session is not None else []:
+        lease.give_back(made.home, each["session_id"])
+        if not guarded:
+            guard.lower_guard(made.home, each["session_id"])
+
+
 def _done(made: Round, record: Record, outcome: str) -> str:
-    parts = _result(made, record)
+    """The work has ended; what came from another PC goes home first, and until it can the handoff stays held."""
+    session = publishing.session_of(made, record)
+    parts = None
+    if session is not None:
+        try:
+            parts = publishing.last(made, record, session)
+        except Busy as error:
+            made.waiting.append((record, f"has ended; its result goes home later: {error.message}"))
+            made.due(made.now + made.config.interval_seconds)
+            return outcome
     made.link.submit(operations.done(made.config.pc, record["id"], record["epoch"], outcome, parts))
+    _give_back(made, record, session, guarded=False)
     made.note(record, f"done: {outcome}")
     return outcome
-
-
-def _brought(made: Round, record: Record) -> dict[str, Any] | None:
-    """The session of work that came from another PC, with this PC's paths: of this start, or of an earlier one here."""
-    entry = starting.journal_entry(made.home, record) or {}
-    if entry.get("session"):
-        return dict(entry["session"])
-    session = (record.get("sessions") or [{}])[0]
-    return dict(session) if record["from_pc"] != made.config.pc and session.get("pc") == made.config.pc else None
-
-
-def _result(made: Round, record: Record) -> dict[str, Any] | None:
-    """What goes home: the conversation and the files as they are at the end of work that came from another PC."""
-    entry = starting.journal_entry(made.home, record) or {}
-    session = _brought(made, record)
-    if session is None:
-        return None
-    lease.give_back(made.home, session["session_id"])
-    transcript = starting.transcript_of(entry)
-    local = {**record, "sessions": [{**session, "transcript_path": str(transcript) if transcript else None}]}
-    try:
-        sent = carrying.send(made.link, local)
-    except TrinityError as error:
-        # It is safe where it lies, and the record says where; only the way home has to wait for a person.
-        program.log(made.home, "alarms", f"handoff {record['id']}: the result was not sent home: {error.message}")
-        return None
-    for note in sent.notes:
-        made.note(record, note)
-    guard.lower_guard(made.home, session["session_id"])
-    return sent.parts
 
 
 def _release(made: Round, record: Record, reason: str, until: float | None = None) -> str:

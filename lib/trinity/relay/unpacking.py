@@ -25,6 +25,7 @@ from trinity.work.carry import restore
 
 _DEEPEST = 3
 _SHOWN = 5
+_PLACES = 8
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def _unpack(
     else:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
     session.pop("foreign", None)
+    # The conversation is full of the places where it was; on each PC some of them may be somebody's.
+    session["been"] = [*session.get("been", []), {"pc": session.get("pc", record["from_pc"]), "cwd": old}][-_PLACES:]
     session |= {"cwd": str(cwd), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
     if (fetched / carrying.CONVERSATION).is_dir():
         placed = conversation.place(
