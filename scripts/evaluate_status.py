@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from typing import Any
 
-from trinity import clock, config, home, program
-from trinity.credit import evaluation
+from trinity import config, home, program
+from trinity.credit import ahead, evaluation
 from trinity.credit.evaluation import Evaluation
 
 EXIT_CODES = {"HEALTHY": 0, "WARNING": 10, "CRITICAL": 11, "EXHAUSTED": 12}
@@ -57,10 +57,7 @@ def _status(settings: config.Config, answer: Evaluation) -> list[str]:
     lines = [f"{settings.pc} {answer.status}, {whose}"]
     for signal in answer.signals:
         lines.append(f"  {signal.status}: {signal.text} (seen {_ago(signal.age)}, {signal.confidence:.0%} sure)")
-    for name, window in answer.document["windows"].items():
-        until = f", resets {clock.local(window['resets_at'])}" if window["resets_at"] else ""
-        lines.append(f"  {name.replace('_', '-')} window: {window['used_percentage']:g} % used{until}")
-    return lines
+    return lines + [f"  {ahead.in_words(one)}" for one in answer.aheads]
 
 
 def _ago(seconds: float) -> str:

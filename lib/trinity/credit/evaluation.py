@@ -14,7 +14,8 @@ from typing import Any
 
 from trinity import clock, files, locks
 from trinity.config import Config
-from trinity.credit import event_log, picture, status, transcripts
+from trinity.credit import ahead, event_log, picture, status, transcripts
+from trinity.credit.ahead import Ahead
 from trinity.credit.event_log import Reading
 from trinity.credit.fold import Folder
 from trinity.credit.limits import Limit
@@ -40,6 +41,7 @@ class Evaluation:
     counts: Counts
     limits: list[Limit]
     stopped: list[Session]
+    aheads: list[Ahead]
     document: dict[str, Any]
 
 
@@ -69,9 +71,8 @@ def judge(config: Config, held: Picture, now: float) -> Evaluation:
     ladder = config.ladder
     _expire(held, now)
     counts = held.window.counts(now, ladder.window_minutes * 60)
-    found = status.signals(
-        now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, held.allowances
-    )
+    aheads = _aheads(held, now)
+    found = status.signals(now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, aheads)
     if not any(limit.scope == "account" and limit.type != "auth" for limit in held.limits):
         short = _short_limit(found, counts, ladder.transient_reset_seconds)
         if short is not None and short.in_force(now):
@@ -81,14 +82,19 @@ def judge(config: Config, held: Picture, now: float) -> Evaluation:
             held.window.restart(short.resets_at or now)
             counts = held.window.counts(now, ladder.window_minutes * 60)
             found = status.signals(
-                now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, held.allowances
+                now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, aheads
             )
     level = status.worst([signal.status for signal in found])
     stopped = [
         session for session in held.sessions.values() if _stands_still(session, now - ladder.window_minutes * 60)
     ]
-    document = _document(config, held, now, counts, level, found)
-    return Evaluation(now, level, found, counts, list(held.limits), stopped, document)
+    document = _document(config, held, now, counts, level, found, aheads)
+    return Evaluation(now, level, found, counts, list(held.limits), stopped, aheads, document)
+
+
+def _aheads(held: Picture, now: float) -> list[Ahead]:
+    found = (ahead.of_allowance(name, allowance, now) for name, allowance in held.allowances.items())
+    return [one for one in found if one is not None]
 
 
 def _stands_still(session: Session, since: float) -> bool:
@@ -148,7 +154,7 @@ def _changed(config: Config, held: Picture, since: float) -> list[Path]:
 
 
 def _document(
-    config: Config, held: Picture, now: float, counts: Counts, level: str, found: list[Signal]
+    config: Config, held: Picture, now: float, counts: Counts, level: str, found: list[Signal], aheads: list[Ahead]
 ) -> dict[str, Any]:
     return {
         "kind": "credit_state",
@@ -172,6 +178,7 @@ def _document(
             for name, allowance in held.allowances.items()
             if (used := allowance.used(now)) is not None
         },
+        "ahead": {one.name: one.document() for one in aheads},
         "damaged_lines": held.damaged,
         "recent_errors": [{"type": kind, "timestamp": clock.iso(t)} for kind, t in held.errors],
     }

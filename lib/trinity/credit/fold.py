@@ -8,25 +8,21 @@ sense is counted as damaged, never an error.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from trinity.config import Ladder
-from trinity.credit import event_log, incidents, transcripts
+from trinity.credit import event_log, incidents, percentages, transcripts
 from trinity.credit.incidents import Incident, Sighting
 from trinity.credit.limits import Limit
+from trinity.credit.percentages import number
 from trinity.credit.picture import Picture, Session, Stop
-from trinity.credit.status import Allowance
 
 _LATER = 1.0
 _PROGRESS = ("UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "Stop")
-_WINDOWS = ("five_hour", "seven_day")
 # A limit was seen by its session's incident, give or take the clocks' rounding and the sources' order.
 _SAME_MOMENT = 20.0
-# The client rounds a reset to the minute; two that differ by no more are the same.
-_SAME_RESET = 90.0
 # A time further ahead than this was written while the clock was wrong.
 _AHEAD = 300.0
 
@@ -49,8 +45,7 @@ class Folder:
         if kind == "hook":
             self._hook(event, t)
         elif kind == "window":
-            for name in _WINDOWS:
-                self._allowance(name, event.get(name), t)
+            percentages.of_status_line(self.picture, self.ladder, event, t)
         elif kind in ("success", "slow", "error", "rate_limit"):
             self._recorded(str(kind), event, t)
 
@@ -84,7 +79,7 @@ class Folder:
             ):
                 if isinstance(value, str):
                     setattr(session, key, value)
-            pid = _number(event.get("pid"), 2**31)
+            pid = number(event.get("pid"), 2**31)
             session.pid = int(pid) if pid else session.pid
         if name == "SessionEnd":
             session.ended_at = t
@@ -98,7 +93,9 @@ class Folder:
     def _recorded(self, kind: str, event: dict[str, Any], t: float) -> None:
         """What a caller of the API recorded, or a headless run's stream told."""
         window = self.picture.window
-        seconds = _number(event.get("seconds"), 1e6)
+        if percentages.of_stream(self.picture, self.ladder, event, t):
+            return
+        seconds = number(event.get("seconds"), 1e6)
         slow = seconds is not None and seconds > self.ladder.slow_seconds
         if kind == "success":
             window.add_call(t, seconds, slow)
@@ -115,26 +112,6 @@ class Folder:
             self.picture.errors.append((str(event.get("error") or kind)[:200], t))
         if seconds is not None:
             window.recorded.add(t, slow)
-
-    def _allowance(self, name: str, value: Any, t: float) -> None:
-        used = _number(value.get("used_percentage"), 1000) if isinstance(value, dict) else None
-        if used is None:
-            return
-        resets_at = _number(value.get("resets_at"), t + 40 * 86400.0)
-        self.picture.allowances.setdefault(name, Allowance()).add(t, used, resets_at)
-        for limit in list(self.picture.limits):
-            if limit.type != name or limit.scope != "account" or t <= limit.seen_at:
-                continue
-            if resets_at is None or resets_at <= t:
-                continue
-            if limit.resets_at is not None and abs(resets_at - limit.resets_at) <= _SAME_RESET:
-                continue
-            # The provider names another reset than the limit did: it was moved, or a new window has begun.
-            if used >= self.ladder.window_used[-1]:
-                moved = Limit(name, "account", None, resets_at, "status_line", t, limit.confidence)
-                self.picture.limits[self.picture.limits.index(limit)] = moved
-            elif limit.resets_at is not None:
-                self._end(limit, t)
 
     # facts
 
@@ -234,13 +211,7 @@ class Folder:
             if asked_at <= limit.seen_at + _LATER or not (limit.scope == "account" or limit.applies_to(model)):
                 continue
             if limit.resets_at is None or (session is not None and self._was_stopped_by(session, limit)):
-                self._end(limit, asked_at)
-
-    def _end(self, limit: Limit, t: float) -> None:
-        """The limit is over before its time; the errors that came with it are past as well."""
-        self.picture.limits.remove(limit)
-        if limit.scope == "account" and limit.type != "auth":
-            self.picture.window.restart(t)
+                self.picture.end(limit, asked_at)
 
     def _was_stopped_by(self, session: Session, limit: Limit) -> bool:
         """Also when the limit's reset was moved since: the session met one of this kind that reached to it."""
@@ -259,10 +230,3 @@ def _key(limit: Limit) -> tuple[str, str, str | None]:
 def _is(known: Limit, other: Limit) -> bool:
     # Records keep milliseconds.
     return _key(known) == _key(other) and abs(known.seen_at - other.seen_at) < 0.01
-
-
-def _number(value: Any, highest: float) -> float | None:
-    """`value` when it is a number from 0 to `highest`; others wrote it."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
-        return None
-    return float(value) if math.isfinite(value) else None

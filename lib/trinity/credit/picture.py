@@ -16,10 +16,10 @@ from typing import Any
 from trinity import files
 from trinity.config import Config
 from trinity.credit import event_log, window
+from trinity.credit.allowance import Allowance
 from trinity.credit.event_log import Position
 from trinity.credit.incidents import Incident
 from trinity.credit.limits import Limit
-from trinity.credit.status import Allowance
 from trinity.credit.transcripts import Cursor
 from trinity.credit.window import Window
 from trinity.errors import BadRecord
@@ -92,6 +92,12 @@ class Picture:
     def session(self, session_id: str) -> Session:
         return self.sessions.setdefault(session_id, Session(session_id))
 
+    def end(self, limit: Limit, t: float) -> None:
+        """The limit is over before its time; the errors that came with it are past as well."""
+        self.limits.remove(limit)
+        if limit.scope == "account" and limit.type != "auth":
+            self.window.restart(t)
+
     def forget(self, now: float) -> None:
         """Drop what can no longer matter, so that the cache does not grow with the history."""
         self.sessions = {
@@ -147,7 +153,7 @@ def _document(picture: Picture) -> dict[str, Any]:
         "position": picture.position,
         "window": picture.window.document(),
         "limits": [limit.document() for limit in picture.limits],
-        "allowances": {name: [a.resets_at, a.samples] for name, a in picture.allowances.items()},
+        "allowances": {name: allowance.document() for name, allowance in picture.allowances.items()},
         "sessions": [asdict(session) for session in picture.sessions.values()],
         "incidents": [incident.document() for known in picture.incidents.values() for incident in known],
         "cursors": [cursor.document() for cursor in picture.cursors.values()],
@@ -167,10 +173,7 @@ def _from_document(document: Mapping[str, Any]) -> Picture:
         position=_position(document["position"]),
         window=window.from_document(document["window"]),
         limits=[Limit.from_document(entry) for entry in document["limits"]],
-        allowances={
-            name: Allowance(entry[0], [(float(t), float(used)) for t, used in entry[1]])
-            for name, entry in document["allowances"].items()
-        },
+        allowances={name: Allowance.from_document(entry) for name, entry in document["allowances"].items()},
         sessions={entry["id"]: _session(entry) for entry in document["sessions"]},
         incidents=_incidents(document["incidents"]),
         # A transcript that was removed is forgotten here: history is the ledger's task.

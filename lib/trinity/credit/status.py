@@ -16,18 +16,16 @@ reset. Response times read from transcripts only warn: the model may simply thin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from trinity import clock
 from trinity.config import Ladder
+from trinity.credit.ahead import Ahead
 from trinity.credit.limits import Limit
 from trinity.credit.window import Counts, Streak
 
 STATUSES = ("HEALTHY", "WARNING", "CRITICAL", "EXHAUSTED")
-# Below this share a high burn rate is the start of a busy hour, not the end of an allowance.
-_BURN_FROM = 50.0
-_BURN_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -52,40 +50,6 @@ class Signal:
         }
 
 
-@dataclass
-class Allowance:
-    """One window of the provider (5 hours or 7 days): samples `(seen_at, used_percentage)` up to `resets_at`."""
-
-    resets_at: float | None = None
-    samples: list[tuple[float, float]] = field(default_factory=list)
-
-    def add(self, seen_at: float, used: float, resets_at: float | None) -> None:
-        """A percentage from the status line; another reset time is another allowance."""
-        if resets_at != self.resets_at and (
-            not self.resets_at or not resets_at or abs(resets_at - self.resets_at) > 90
-        ):
-            self.samples = []
-        self.resets_at = resets_at
-        if not self.samples or self.samples[-1][1] != used:
-            self.samples.append((seen_at, used))
-        # One sample an hour back is enough for the rate; the list must not grow with the day.
-        self.samples = self.samples[-240:]
-
-    def used(self, now: float) -> float | None:
-        """Percent used now; None when unknown or when the window has ended."""
-        if not self.samples or (self.resets_at is not None and now >= self.resets_at):
-            return None
-        return self.samples[-1][1]
-
-    def projected(self, now: float) -> float | None:
-        """Percent that will be used at the reset at the rate of the last hour; None when that cannot be said."""
-        recent = [sample for sample in self.samples if sample[0] > now - 3600]
-        if self.resets_at is None or len(recent) < 2 or recent[-1][0] - recent[0][0] < _BURN_SECONDS:
-            return None
-        rate = (recent[-1][1] - recent[0][1]) / (recent[-1][0] - recent[0][0])
-        return recent[-1][1] + rate * (self.resets_at - recent[-1][0])
-
-
 def worst(statuses: Sequence[str]) -> str:
     """The highest of the statuses; HEALTHY of none."""
     return max(statuses, key=STATUSES.index, default="HEALTHY")
@@ -98,14 +62,14 @@ def signals(
     recorded: Streak,
     transcripts: Streak,
     limits: Sequence[Limit],
-    allowances: dict[str, Allowance],
+    aheads: Sequence[Ahead],
 ) -> list[Signal]:
     """Every signal that is not HEALTHY, the worst first."""
     found = [_of_limit(limit, now) for limit in limits]
     found += _of_counts(now, ladder, counts)
     found += _of_streaks(now, ladder, recorded, transcripts)
-    for name, allowance in allowances.items():
-        found += _of_allowance(now, ladder, name, allowance)
+    for ahead in aheads:
+        found += _of_window(now, ladder, ahead)
     return sorted(found, key=lambda signal: (-STATUSES.index(signal.status), -signal.confidence))
 
 
@@ -156,16 +120,12 @@ def _of_streaks(now: float, ladder: Ladder, recorded: Streak, transcripts: Strea
     return found
 
 
-def _of_allowance(now: float, ladder: Ladder, name: str, allowance: Allowance) -> list[Signal]:
-    used = allowance.used(now)
-    if used is None:
-        return []
-    status = _step(used, ladder.window_used)
-    text = f"{name.replace('_', '-')} window {used:g} % used"
-    projected = allowance.projected(now)
-    if projected is not None and projected >= 100 and used >= _BURN_FROM and status in ("HEALTHY", "WARNING"):
+def _of_window(now: float, ladder: Ladder, ahead: Ahead) -> list[Signal]:
+    status = _step(ahead.used, ladder.window_used)
+    text = f"{ahead.name.replace('_', '-')} window {ahead.used:.3g} % used"
+    if ahead.early and status in ("HEALTHY", "WARNING"):
         status = STATUSES[STATUSES.index(status) + 1]
-        text += f", {projected:.0f} % by the reset at this rate"
+        text += f", {min(ahead.at_reset or 0.0, 999):.0f} % by the reset at this rate"
     if status == "HEALTHY":
         return []
-    return [Signal(name, status, text, now - allowance.samples[-1][0], 0.95, used)]
+    return [Signal(ahead.name, status, text, now - ahead.seen_at, ahead.confidence, ahead.used)]

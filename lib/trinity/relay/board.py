@@ -11,6 +11,7 @@ from typing import Any
 
 from trinity import clock, files, schema
 from trinity.config import Config
+from trinity.credit import ahead
 from trinity.credit.evaluation import Evaluation
 from trinity.errors import BadRecord, TrinityError
 from trinity.fleet import rotation
@@ -72,12 +73,21 @@ def write(home: Home, config: Config, answer: Evaluation) -> None:
     if len(waiting) > _SHOWN:
         shown.append(f"and {len(waiting) - _SHOWN} more")
     reason = f" ({answer.signals[0].text})" if answer.signals else ""
-    line = f"{config.pc} {answer.status}{reason}\t{'; '.join(shown)}".replace("\n", " ")
+    line = f"{config.pc} {answer.status}{reason}{_ahead(answer)}\t{'; '.join(shown)}".replace("\n", " ")
     # Not fsynced and not through a lock: it is rewritten at every evaluation, and a lost one costs a minute.
     temporary = home.status_line / f"text.{time.monotonic_ns()}"
     temporary.write_text(line + "\n", encoding="utf-8", newline="\n")
     files.replace(temporary, home.status_line / "text")
     update_dashboard(home, config, answer.document)
+
+
+def _ahead(answer: Evaluation) -> str:
+    """The window that will be full first, if one will: the client itself shows how much of it is used."""
+    full = [one for one in answer.aheads if one.likely is not None and one.used < 100]
+    first = min(full, key=lambda one: one.likely or 0.0, default=None)
+    if first is None:
+        return ""
+    return f", {first.name.replace('_', '-')} window {ahead.when_full(first)}"
 
 
 def update_dashboard(home: Home, config: Config, document: Record, order: list[str] | None = None) -> Record:

@@ -90,6 +90,7 @@ def about(answer: Evaluation) -> dict[str, Any]:
         "credit_status": answer.status,
         "limits": answer.document["limits"][:20],
         "windows": answer.document["windows"],
+        "ahead": answer.document["ahead"],
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from trinity.config import Ladder
-from trinity.credit import status
+from trinity.credit import ahead, status
+from trinity.credit.allowance import Allowance
 from trinity.credit.limits import Limit
-from trinity.credit.status import Allowance, Signal
+from trinity.credit.status import Signal
 from trinity.credit.window import Counts, Streak
 
 NOW = 1_800_000_000.0
@@ -23,7 +24,8 @@ def _signals(
     **allowances: Allowance,
 ) -> list[Signal]:
     streaks = Streak(recorded, NOW - 4), Streak(transcripts, NOW - 4)
-    return status.signals(NOW, ladder, counts or Counts(), *streaks, [limit] if limit else [], allowances)
+    aheads = [one for name, known in allowances.items() if (one := ahead.of_allowance(name, known, NOW))]
+    return status.signals(NOW, ladder, counts or Counts(), *streaks, [limit] if limit else [], aheads)
 
 
 def _level(found: list[Signal]) -> str:
@@ -84,22 +86,6 @@ def test_an_allowance_that_will_not_last_counts_one_step_earlier(earlier: float,
     """Two hours to the reset, and this much was used within the last half hour."""
     allowance = Allowance(NOW + 7200, [(NOW - 1800, earlier), (NOW, used)])
     assert _level(_signals(five_hour=allowance)) == expected
-
-
-def test_a_burn_rate_needs_ten_minutes_and_no_reset_in_between() -> None:
-    allowance = Allowance()
-    allowance.add(NOW - 300, 40, NOW + 7200)
-    allowance.add(NOW, 60, NOW + 7200)
-    assert allowance.projected(NOW) is None
-    allowance.add(NOW + 600, 5, NOW + 7200 + 18000)
-    assert allowance.samples == [(NOW + 600, 5)]
-
-
-def test_an_allowance_does_not_grow_with_the_day() -> None:
-    allowance = Allowance()
-    for n in range(5000):
-        allowance.add(NOW + n, n % 100, NOW + 90000)
-    assert len(allowance.samples) == 240
 
 
 def test_a_hard_limit_exhausts_the_account_and_a_models_limit_does_not() -> None:
