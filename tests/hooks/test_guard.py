@@ -149,10 +149,16 @@ def denied(runner: HookRunner, **more: Any) -> str:
     return json.loads(done.stdout)["hookSpecificOutput"]["permissionDecisionReason"] if done.stdout else ""
 
 
+def raised(runner: HookRunner) -> Path:
+    path = guard.raise_guard(Home(runner.home), SESSION, [OLD], NEW)
+    assert path is not None
+    return path
+
+
 @pytest.mark.posix
 def test_the_model_hears_where_its_project_is_and_the_turn_goes_on(runner: HookRunner) -> None:
     home = Home(runner.home)
-    guard.raise_guard(home, SESSION, OLD, NEW)
+    guard.raise_guard(home, SESSION, [OLD], NEW)
     assert denied(runner) == ""
     said = denied(runner, tool_input={"command": f"cd {OLD} && make"})
     assert f"'{OLD}'" in said and f"'{NEW}'" in said and "read a file again before editing" in said
@@ -166,7 +172,7 @@ def test_the_model_hears_where_its_project_is_and_the_turn_goes_on(runner: HookR
     "content", [b"", b"[]", b"{}", b'{"old_root":"x","new_root":"/y"}', b'{"old_root":1}', b"\xff"]
 )
 def test_a_damaged_guard_lets_no_tool_of_its_session_run(runner: HookRunner, content: bytes) -> None:
-    path = guard.raise_guard(Home(runner.home), SESSION, OLD, NEW)
+    path = raised(runner)
     path.write_bytes(content)
     assert str(path) in denied(runner)
     assert denied(runner, session_id="another") == ""
@@ -174,7 +180,7 @@ def test_a_damaged_guard_lets_no_tool_of_its_session_run(runner: HookRunner, con
 
 @pytest.mark.posix
 def test_a_tool_input_too_big_to_be_read_is_denied(runner: HookRunner) -> None:
-    path = guard.raise_guard(Home(runner.home), SESSION, OLD, NEW)
+    path = raised(runner)
     given = {**GIVEN, "cwd": NEW, "tool_input": {"file_path": f"{OLD}/a", "content": "x" * (17 << 20)}}
     done = runner.run("pre_tool_use.py", given)
     assert str(path) in done.stdout.decode()
@@ -182,7 +188,7 @@ def test_a_tool_input_too_big_to_be_read_is_denied(runner: HookRunner) -> None:
 
 @pytest.mark.posix
 def test_a_long_command_is_judged_quickly(runner: HookRunner) -> None:
-    guard.raise_guard(Home(runner.home), SESSION, OLD, NEW)
+    guard.raise_guard(Home(runner.home), SESSION, [OLD], NEW)
     text = "word and/path ../other\n" * 20_000
     done = runner.run("pre_tool_use.py", {**GIVEN, "cwd": NEW, "tool_input": {"command": f"cat <<E\n{text}E"}})
     assert (done.returncode, done.stdout) == (0, b"")
@@ -190,9 +196,12 @@ def test_a_long_command_is_judged_quickly(runner: HookRunner) -> None:
 
 @pytest.mark.posix
 def test_a_guard_stands_on_two_absolute_folders(home: Home) -> None:
-    for old, new in (("app", NEW), (OLD, "app"), ("/", NEW), (OLD, "/")):
+    for new in ("app", "/"):
         with pytest.raises(TrinityError):
-            guard.raise_guard(home, SESSION, old, new)
+            guard.raise_guard(home, SESSION, [OLD], new)
+    # what no path of this PC can mean is no danger, and no reason not to go on with the work
+    assert guard.raise_guard(home, SESSION, ["app", "/", "C:\\work\\app", NEW], NEW) is None
+    assert guard.client_arguments(["C:\\work\\app"], NEW) == [] and not home.guard.exists()
 
 
 @pytest.mark.posix
@@ -203,6 +212,26 @@ def test_the_deny_rules_name_the_root_and_all_below_it_with_its_links_resolved(t
     rules = guard.deny_rules(str(named), "/srv/new")
     assert f"Edit(/{named}/**)" in rules and f"Read(/{named}/**)" in rules
     assert f"Edit(/{tmp_path}/real \\[x\\]/**)" in rules
-    option, settings = guard.client_arguments(str(named), "/srv/new")
+    option, settings = guard.client_arguments([str(named)], "/srv/new")
     assert (option, json.loads(settings)) == ("--settings", {"permissions": {"deny": rules}})
     assert os.path.realpath(named) == str(real)
+
+
+@pytest.mark.posix
+def test_a_session_prompted_in_the_carried_folder_gets_its_guard(runner: HookRunner, tmp_path: Path) -> None:
+    new = tmp_path / "carried"
+    (new / "src").mkdir(parents=True)
+    home = Home(runner.home)
+    broken = guard.raise_guard(home, "broken", [OLD], str(new))
+    assert broken is not None
+    broken.write_bytes(b"{")
+    prompted = payload_of("UserPromptSubmit")
+    for cwd, guarded in ((tmp_path, False), (new / "src", False)):
+        runner.run("user_prompt_submit.py", {**prompted, "session_id": "fork", "cwd": str(cwd)})
+        assert (home.guard / "fork.json").exists() is guarded
+    guard.raise_guard(home, SESSION, [OLD], str(new))
+    for cwd, guarded in ((tmp_path, False), (new / "src", True)):
+        runner.run("user_prompt_submit.py", {**prompted, "session_id": "fork", "cwd": str(cwd)})
+        assert (home.guard / "fork.json").exists() is guarded
+    assert OLD in denied(runner, session_id="fork", tool_input={"command": f"cd {OLD}"})
+    assert runner.log() == []

@@ -1,4 +1,4 @@
-"""The real clients, lowest and newest, in a conversation that was handed away, carried here, or accepted under a lease."""
+"""The real clients, lowest and newest, in a conversation that was handed away, or accepted under a lease."""
 
 import json
 import time
@@ -12,12 +12,12 @@ from tests.clients import Client
 from tests.fake_api import ScriptedApi, bash
 from tests.hooks.hook_runner import wait_until
 from tests.hooks.test_fence import TAKE_BACK, close, held
-from tests.hooks.test_real_clients import installed, names, tool
+from tests.hooks.test_real_clients import installed, names
 from tests.terminal import Terminal
 from trinity import clock
 from trinity.credit import sessions
 from trinity.home import Home
-from trinity.work import ending, fence, guard, lease
+from trinity.work import ending, fence, lease
 
 pytestmark = pytest.mark.posix
 BYPASS = ("--permission-mode", "bypassPermissions")
@@ -153,63 +153,6 @@ def test_a_waiting_client_is_ended_and_its_neighbour_is_not(client: Client, api:
         assert ending.end_client(client.configuration, session) == ending.Ended()
         assert ending.end_client(client.configuration, by_pid[other.pid], pid=other.pid).stayed == ()
         other.wait()
-
-
-# carried work
-
-ON_OLD = {
-    "edit": tool("Edit", file_path="OLD/a.txt", old_string="theirs", new_string="ours"),
-    "write": tool("Write", file_path="OLD/new.txt", content="ours"),
-    "overwrite": tool("Write", file_path="OLD/a.txt", content="ours"),
-    "redirection": bash("echo ours > OLD/a.txt"),
-    "cd": bash("cd OLD && echo ours > a.txt"),
-    "home": bash("echo ours > ~/old/a.txt"),
-    "up": bash("cd .. && echo ours > old/a.txt"),
-    "read": tool("Read", file_path="OLD/a.txt"),
-}
-
-
-def carried(client: Client, old: Path) -> dict[str, Any]:
-    """Somebody's own clone at the old place, and a plan that tries to change it in every way."""
-    old.mkdir()
-    (old / "a.txt").write_text("theirs\n", encoding="utf-8")
-    steps = json.loads(json.dumps(list(ON_OLD.values())).replace("OLD", str(old)))
-    return {"steps": [*steps, bash("echo ours > mine.txt")], "default": {"text": "finished"}}
-
-
-def untouched(old: Path) -> bool:
-    return [file.name for file in old.iterdir()] == ["a.txt"] and (old / "a.txt").read_text("utf-8") == "theirs\n"
-
-
-@pytest.mark.parametrize(
-    ("layers", "mode"), [("both", "bypassPermissions"), ("both", "acceptEdits"), ("guard", "bypassPermissions")]
-)
-def test_a_carried_session_changes_nothing_in_the_old_place(
-    client: Client, api: ScriptedApi, tmp_path: Path, layers: str, mode: str
-) -> None:
-    """By the guard alone or together with the deny rules (which alone let `cd ..` chains through on 2.1.197)."""
-    runner, _ = installed(client, "settings", tmp_path)
-    old = client.home / "old"
-    api.set_plan(carried(client, old))
-    session = "5e551011-0000-4000-8000-000000000001"
-    guard.raise_guard(Home(runner.home), session, str(old), str(client.project))
-    rules = guard.client_arguments(str(old), str(client.project)) if layers != "guard" else []
-    done = client.headless("go", "--session-id", session, "--permission-mode", mode, "--allowedTools", "Bash", *rules)
-    assert done.text == "finished"
-    assert untouched(old)
-    assert (client.project / "mine.txt").exists()
-    # what the client itself refuses first does not come to the hook
-    assert [event["tool"] for event in runner.events() if event.get("refused")].count("Bash") == 4
-    assert runner.log() == []
-
-
-def test_without_guard_and_rules_the_old_place_is_changed(client: Client, api: ScriptedApi, tmp_path: Path) -> None:
-    """The control: the plan above does reach it."""
-    installed(client, "settings", tmp_path)
-    old = client.home / "old"
-    api.set_plan(carried(client, old))
-    client.headless("go", *BYPASS)
-    assert not untouched(old)
 
 
 def test_no_tool_of_accepted_work_runs_after_its_lease(client: Client, api: ScriptedApi, tmp_path: Path) -> None:

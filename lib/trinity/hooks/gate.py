@@ -5,6 +5,7 @@ Three files, each of one session, can say no; an ordinary session has none, and 
 - `HOME/fence/<session>.json`: its conversation was handed away: no prompt, no tool, no compaction, no next request;
 - `HOME/lease/<session>.json`: it works on a handoff that this PC accepted: no tool once the lease has run out;
 - `HOME/guard/<session>.json`: its project lies elsewhere than on the PC it came from: no tool that names the old place.
+  A session without one that is prompted in the folder of carried work gets the same.
 
 A function here returns None when nothing is refused, else the hook's exit code; what it has to say is said by then. A
 file that is there and cannot be read or understood closes its own session and no other. Whatever else goes wrong
@@ -17,11 +18,16 @@ from trinity.hooks import record, system
 def before_prompt(home: str, payload: dict[str, object]) -> int | None:
     """Refuses a prompt, the client's own included, of a conversation that was handed away; the prompt is kept."""
     session = record.session_of(payload)
-    if not system.present(f"{home}/fence/{session}.json"):
-        return None
-    from trinity.hooks import fence
+    if system.present(f"{home}/fence/{session}.json"):
+        from trinity.hooks import fence
 
-    return fence.refuse_prompt(home, session, payload)
+        return fence.refuse_prompt(home, session, payload)
+    if system.present(f"{home}/guard") and not system.present(f"{home}/guard/{session}.json"):
+        # A fork, or a new session on carried work: 2.1.197 says the old id at a fork's start, and the new one from here on.
+        from trinity.hooks import guard
+
+        guard.inherit(home, session, str(payload.get("cwd") or ""))
+    return None
 
 
 def before_compaction(home: str, payload: dict[str, object]) -> int | None:

@@ -1,40 +1,46 @@
-"""Keeps a carried session out of the place where its project lay on the PC it came from.
+"""Keeps a carried session out of the places where its project lay on the PCs it came from.
 
 The conversation is full of the old absolute paths, and here they may lead into somebody's own clone.
-`HOME/guard/<session>.json` holds `old_root` and `new_root`; a tool whose path or command reaches the old root is denied,
+`HOME/guard/<session>.json` holds `old_roots` and `new_root`; a tool whose path or command reaches an old root is denied,
 and the model hears where the project is. Paths are resolved: `..`, links, `~` and the working folder count. Texts that
-a tool only writes, compares or searches for are not looked at: replacing an old path in a file is honest work.
+a tool only writes, compares or searches for are not looked at: replacing an old path in a file is honest work. Subagents
+have their parent's session, and so its guard; a fork gets its own with its first prompt (`inherit`).
 
-A command is read as text, not run: scripts and computed paths get round it. The client's own deny rules, which
+A command is read as text, not run (`guard_command` says what that does not see). The client's own deny rules, which
 `trinity.work.guard` makes, stand beside it.
 """
 
 import os
-import sys
 
-from trinity.hooks import answer, compact_json, system
+from trinity.hooks import answer, compact_json, guard_command, system
+from trinity.hooks.guard_roots import Roots, within
+
+TYPE_CHECKING = False  # what `typing` says; importing it would cost more than this module
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
 
 _LIMIT = 64 << 10
-_PATHS = ("file_path", "notebook_path", "path")
-_TEXTS = ("old_string", "new_string", "new_source", "content", "prompt", "description")
-_NAME = "_-.+@%~#\\"  # what may go on a file's name, besides letters and digits
-_BREAKS = ";|&\n"
-_BETWEEN = " \t\r\"'()<>`{}=,:$"
-_RESOLVED_WORDS = 300
-_BASES = 6
+_PATHS = ("file_path", "notebook_path", "path", "cwd", "directory")
+_PLACES = (*_PATHS, "uri", "url", "file", "filename", "target", "destination", "source")
+_TEXTS = ("old_string", "new_string", "new_source", "content", "text", "prompt", "description")
+_LONGEST = 4096
+_DEEPEST = 20
 
 
 def refuse_tool(home: str, session: str, payload: dict[str, object]) -> int | None:
-    """Denies the tool when it reaches the old root, or when that cannot be found out."""
+    """Denies the tool when it reaches an old root, or when that cannot be found out."""
     path = f"{home}/guard/{session}.json"
     try:
-        document = compact_json.parse(system.read_file(path, _LIMIT).decode("utf-8"))
-        old, new = document["old_root"], document["new_root"]  # type: ignore[index]
+        olds, new = _roots(path)
         given = payload["tool_input"]
-        if not os.path.isabs(old) or not os.path.isabs(new) or not isinstance(given, dict):
-            raise ValueError("no absolute roots, or no tool input")
+        if not isinstance(given, dict):
+            raise ValueError("no tool input")
         cwd = payload.get("cwd")
-        if not reaches(old, new, cwd if isinstance(cwd, str) and cwd else new, str(payload.get("tool_name")), given):
+        cwd = cwd if isinstance(cwd, str) and cwd else new
+        tool = str(payload.get("tool_name"))
+        found = next((old for old in olds if reaches(old, new, cwd, tool, given)), None)
+        if found is None:
             return None
     except FileNotFoundError:
         return None  # taken away in this moment
@@ -44,137 +50,102 @@ def refuse_tool(home: str, session: str, payload: dict[str, object]) -> int | No
             f" the note is '{path}'. Nothing runs until a person has looked at it."
         )
     return answer.deny(
-        f"Trinity: this conversation was carried here from another PC. What lay in '{old}' there lies in '{new}' here;"
-        f" '{old}' on this PC is not yours. Use '{new}', and read a file again before editing it."
+        f"Trinity: this conversation was carried here from another PC. What lay in '{found}' there lies in '{new}' here;"
+        f" '{found}' on this PC is not yours. Use '{new}', and read a file again before editing it."
     )
 
 
-def reaches(old: str, new: str, cwd: str, tool: str, given: dict[str, object]) -> bool:
+def inherit(home: str, session: str, cwd: str) -> None:
+    """Give a session the guard of the one whose work lies in its folder: a fork has the old paths, and a new id."""
+    for name in os.listdir(f"{home}/guard") if cwd else ():
+        if not name.endswith(".json"):
+            continue
+        path = f"{home}/guard/{name}"
+        try:
+            _, new = _roots(path)
+        except (OSError, ValueError, KeyError, TypeError, UnicodeError):
+            continue  # a damaged note closes its own session, and says nothing about others
+        if within(os.path.realpath(cwd), os.path.realpath(new)):
+            system.replace(f"{home}/guard", f"{session}.json", system.read_file(path, _LIMIT))
+            return
+
+
+def _roots(path: str) -> tuple[list[str], str]:
+    document = compact_json.parse(system.read_file(path, _LIMIT).decode("utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError("no object")
+    # a note of an older Trinity names one root
+    olds, new = document.get("old_roots") or [document["old_root"]], document["new_root"]
+    if not isinstance(olds, list) or not all(map(os.path.isabs, [*olds, new])):
+        raise ValueError("no absolute roots")
+    return olds, new
+
+
+def reaches(old: str, new: str, cwd: str, tool: str, given: dict[str, object], flavour: "ModuleType" = os.path) -> bool:
     """Whether a tool with the input `given`, called in `cwd`, names something below `old` that is not below `new`."""
-    roots = _Roots(old, new)
+    roots = Roots(old, new, flavour)
+    if roots.same:
+        return False
+    if tool.startswith("mcp__"):
+        return _server_reaches(roots, cwd, given)
     for member, value in given.items():
         if not isinstance(value, str) or member in _TEXTS or (member == "pattern" and tool != "Glob"):
             continue
-        if member == "command":
-            found = _command_reaches(roots, cwd, value)
-        elif member in _PATHS or value.startswith(("/", "~")) or os.path.isabs(value):
-            found = roots.hold(os.path.join(cwd, os.path.expanduser(value)))
+        if member in ("command", "script"):
+            found = guard_command.reaches(roots, cwd, value)
+        elif member in _PATHS or value.startswith(("/", "~")) or flavour.isabs(value):
+            found = roots.hold(roots.join(cwd, value))
         else:
-            found = member == "pattern" and roots.hold(os.path.join(cwd, value))
+            base = given.get("path")
+            found = member == "pattern" and roots.hold(
+                roots.join(roots.join(cwd, base) if isinstance(base, str) else cwd, value)
+            )
         if found:
             return True
     return False
 
 
-class _Roots:
-    """The old and the new root, as written and with their links resolved."""
+def _server_reaches(roots: Roots, cwd: str, given: dict[str, object]) -> bool:
+    """The same for a tool of a server that nobody knows here: any text may be a path or a command.
 
-    def __init__(self, old: str, new: str) -> None:
-        self.old, self.new = _folded(os.path.normpath(old)), _folded(os.path.normpath(new))
-        self.real_old, self.real_new = _folded(os.path.realpath(old)), _folded(os.path.realpath(new))
-
-    def hold(self, path: str, resolve: bool = True) -> bool:
-        """Whether `path` belongs to the old root. Where one root lies within the other, the inner one owns it."""
-        if self.real_old == self.real_new:
-            return False  # the old name leads to the new place
-        plain = os.path.normpath(path)
-        if not resolve:
-            return _owned(_folded(plain), self.old, self.new)
-        # both orders: the client takes `..` off the text, the system follows links first
-        return any(
-            _owned(_folded(os.path.realpath(one)), self.real_old, self.real_new) for one in dict.fromkeys((plain, path))
-        )
-
-
-def _owned(path: str, old: str, new: str) -> bool:
-    if not _within(path, old):
-        return False
-    return not _within(path, new) or len(old) > len(new)
-
-
-def _within(path: str, root: str) -> bool:
-    return path == root or path.startswith(root.rstrip("/\\") + os.sep)
-
-
-def _folded(path: str) -> str:
-    # these file systems take both cases for one name
-    return path.casefold() if sys.platform in ("win32", "darwin") else path
-
-
-def _command_reaches(roots: _Roots, cwd: str, command: str) -> bool:
-    if roots.real_old == roots.real_new:
-        return False
-    while "//" in command:
-        command = command.replace("//", "/")
-    command = command.replace("/./", "/")
-    texts = [command]
-    if any(sign in roots.old + roots.real_old for sign in " ()'&;[]"):
-        texts.append(command.replace("\\", ""))
-    return any(_names(roots, text) for text in texts) or _words_reach(roots, cwd, command)
-
-
-def _names(roots: _Roots, command: str) -> bool:
-    """Whether the old root stands in the text as a path of its own, in any of its spellings."""
-    spellings = {roots.old, roots.real_old}
-    user = os.path.expanduser("~")
-    for root in list(spellings):
-        if _within(root, _folded(user)) and len(user) > 1:
-            spellings |= {start + root[len(user.rstrip("/")) :] for start in ("~", "$HOME", "${HOME}", '"$HOME"')}
-    text = _folded(command)
-    for spelling in spellings:
-        at = text.find(spelling)
-        while at >= 0:
-            if _stands_alone(text, at, spelling) and not _goes_on_to_new(roots, text, at, spelling):
-                return True
-            at = text.find(spelling, at + 1)
-    return False
-
-
-def _stands_alone(text: str, at: int, spelling: str) -> bool:
-    """Neither the end of a longer path (`/backup/old`) nor the start of a longer name (`/old-carried`)."""
-    end = at + len(spelling)
-    following = text[end : end + 1]
-    if following and (following.isalnum() or following in _NAME) and text[end : end + 2] != "\\\n":
-        return False
-    begin = at
-    while begin and text[begin - 1] not in _BETWEEN + _BREAKS:
-        begin -= 1
-    before = text[begin:at]
-    return not before or (before.startswith("-") and "/" not in before)  # an option that holds its value: -C/old
-
-
-def _goes_on_to_new(roots: _Roots, text: str, at: int, spelling: str) -> bool:
-    """Whether the path that begins here leads out of the old root into the new one."""
-    end = at
-    while end < len(text) and text[end] not in _BETWEEN + _BREAKS + "*?[":
-        end += 1
-    if at + len(spelling) > end or text[end : end + 1] in tuple("*?[{$`"):
-        return False
-    path = roots.old + text[at + len(spelling) : end]
-    plain = os.path.normpath(path)
-    return _within(plain, roots.new) and not _owned(plain, roots.old, roots.new) and not roots.hold(path)
-
-
-def _words_reach(roots: _Roots, cwd: str, command: str) -> bool:
-    """Whether a word, taken as a path from the working folder or from where a `cd` in the command leads, is in the old
-    root."""
-    words = _words(command)
-    bases = [cwd]
-    for number, word in enumerate(words):
-        path = os.path.expanduser(word)
-        if number and words[number - 1] in ("cd", "pushd", "-C"):
-            goal = os.path.expanduser("~") if word in _BREAKS else path
-            bases += [os.path.normpath(os.path.join(base, goal)) for base in bases[: max(0, _BASES - len(bases))]]
-        if word in _BREAKS or word.startswith("-"):
+    Only where it also says which place it works on, texts for a file are left alone.
+    """
+    names_place = any(member in _PLACES for member, _ in _strings(given))
+    for member, text in _strings(given):
+        if member in _TEXTS and names_place:
             continue
-        if any(roots.hold(os.path.join(base, path), resolve=number < _RESOLVED_WORDS) for base in bases):
+        if member in ("command", "script", "cmd", "code") and guard_command.reaches(roots, cwd, text):
             return True
+        if guard_command.names(roots, _unquoted(text) if "%" in text else text):
+            return True
+        if len(text) <= _LONGEST and "\n" not in text:
+            place = _unquoted(text[7:]) if text.startswith("file://") else text
+            if roots.hold(roots.join(cwd, place)):
+                return True
     return False
 
 
-def _words(command: str) -> list[str]:
-    for sign in _BREAKS:
-        command = command.replace(sign, f" {_BREAKS[0]} ")
-    for sign in _BETWEEN:
-        command = command.replace(sign, " ")
-    return [word for word in command.split(" ") if word and "\0" not in word]
+def _strings(value: object, member: str = "", deep: int = 0) -> "Iterator[tuple[str, str]]":
+    """All texts of the input with the member they stand in; a list's have the list's."""
+    if isinstance(value, str):
+        yield member, value
+    elif deep > _DEEPEST:
+        raise ValueError("a tool input too deep to be read")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _strings(inner, str(name), deep + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner, member, deep + 1)
+
+
+def _unquoted(text: str) -> str:
+    """`%20` and the like as what they stand for in an address."""
+    parts = text.split("%")
+    made = parts[0].encode("utf-8", "surrogateescape")
+    for part in parts[1:]:
+        try:
+            made += bytes((int(part[:2], 16),)) + part[2:].encode("utf-8", "surrogateescape")
+        except ValueError:
+            made += b"%" + part.encode("utf-8", "surrogateescape")
+    return made.decode("utf-8", "surrogateescape")

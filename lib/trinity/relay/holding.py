@@ -74,10 +74,10 @@ def _arrived(made: Round, record: Record) -> tuple[Record, dict[str, Any]]:
     arrived = unpacking.receive(made.link, made.config, record)
     made.note(record, unpacking.dumped(arrived))
     old, new = session["cwd"], arrived.session["cwd"]
-    guard.raise_guard(made.home, session["session_id"], old, new)
+    guard.raise_guard(made.home, session["session_id"], [old], new)
     # Here the conversation is at home now: a fence of an earlier visit must not close it.
     fence.lower_fence(made.home, session["session_id"])
-    extra = {"session": arrived.session, "note": arrived.note, "arguments": guard.client_arguments(old, new)}
+    extra = {"session": arrived.session, "note": arrived.note, "arguments": guard.client_arguments([old], new)}
     return {**record, "sessions": [arrived.session]}, extra
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from trinity.errors import TrinityError
@@ -19,13 +20,23 @@ _RULES = ("Edit", "Read")  # Edit stands for every tool that changes files
 _WILD = "\\*?[]{}()!"
 
 
-def raise_guard(home: Home, session_id: str, old_root: str, new_root: str) -> Path:
-    """Guard `old_root` from the session; both are absolute paths of this PC, of which the old one need not exist."""
-    for root in (old_root, new_root):
-        if not os.path.isabs(root) or root == os.path.dirname(root):
-            raise TrinityError(f"'{root}' is no folder that a project could lie in")
-    document: dict[str, object] = {"kind": "guard", "version": 1, "old_root": old_root, "new_root": new_root}
+def raise_guard(home: Home, session_id: str, old_roots: Sequence[str], new_root: str) -> Path | None:
+    """Guard the old roots from the session, of which none needs to exist here; returns the note.
+
+    A root that no path of this PC can mean (of another system, or a whole disk) is left out; None when none is left.
+    Raises TrinityError when `new_root` is no absolute folder.
+    """
+    if not _is_place(new_root):
+        raise TrinityError(f"'{new_root}' is no folder that a project could lie in")
+    places = list(dict.fromkeys(root for root in old_roots if _is_place(root) and root != new_root))
+    if not places:
+        return None
+    document: dict[str, object] = {"kind": "guard", "version": 1, "old_roots": places, "new_root": new_root}
     return session_notes.put(home.guard, session_id, document)
+
+
+def _is_place(root: str) -> bool:
+    return os.path.isabs(root) and root != os.path.dirname(root)
 
 
 def lower_guard(home: Home, session_id: str) -> bool:
@@ -46,15 +57,18 @@ def deny_rules(old_root: str, new_root: str) -> list[str]:
     return [f"{tool}({pattern})" for root in roots for pattern in _patterns(root) for tool in _RULES]
 
 
-def client_arguments(old_root: str, new_root: str) -> list[str]:
+def client_arguments(old_roots: Sequence[str], new_root: str) -> list[str]:
     """What to add to the client's command line. Settings, not --disallowedTools: that splits its rules at blanks."""
-    rules = deny_rules(old_root, new_root)
+    rules = [rule for root in old_roots if _is_place(root) for rule in deny_rules(root, new_root)]
     if not rules:
         return []
-    return ["--settings", json.dumps({"permissions": {"deny": rules}}, ensure_ascii=False, separators=(",", ":"))]
+    denied = {"permissions": {"deny": list(dict.fromkeys(rules))}}
+    return ["--settings", json.dumps(denied, ensure_ascii=False, separators=(",", ":"))]
 
 
 def _patterns(root: str) -> list[str]:
     """The root and all below it, in the client's form of an absolute path: two slashes."""
-    plain = "".join(f"\\{sign}" if sign in _WILD else sign for sign in root.replace(os.sep, "/").strip("/"))
+    drive, rest = os.path.splitdrive(root)
+    path = drive.removesuffix(":").lower() + rest  # Windows: C:\\x is //c/x for the client
+    plain = "".join(f"\\{sign}" if sign in _WILD else sign for sign in path.replace(os.sep, "/").strip("/"))
     return [f"//{plain}", f"//{plain}/**"]
