@@ -16,6 +16,7 @@ from trinity.errors import UsageError
 from trinity.fleet import operations
 from trinity.relay import accept, board, rounds, watch
 from trinity.relay.link import Link
+from trinity.usage import today
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         raise UsageError("--no-launch, --take-back and --done need the ID of a handoff")
     state = home.open_home(arguments.home)
     settings = config.load(state)
-    answer = evaluation.evaluate(state, settings)
+    answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     if arguments.dry_run:
         waiting = [record for record in board.open_handoffs(state) if record["to_pc"] == settings.pc]
         lines = [f"{record['id']} {board.what(record)}: {board.where(record, settings.pc)}" for record in waiting]

@@ -15,9 +15,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 import argparse
+from typing import TYPE_CHECKING
 
 from trinity import home, program
-from trinity.errors import Busy
+from trinity.errors import Busy, TrinityError
+
+if TYPE_CHECKING:
+    from trinity.config import Config
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,14 +66,16 @@ def _once(arguments: argparse.Namespace) -> int:
     from trinity import clock, config
     from trinity.credit import evaluation
     from trinity.relay import accept, act, board, watch
+    from trinity.usage import today
 
     state = home.open_home(arguments.home, create=True)
     settings = config.load(state)
-    answer = evaluation.evaluate(state, settings)
+    _used(state, settings)
+    answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     lines: list[str] = []
     if answer.stopped:
         lines = act.act(state, settings, answer)[1]
-        answer = evaluation.evaluate(state, settings)
+        answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     next_at = min((limit.resets_at for limit in answer.limits if limit.resets_at), default=None)
     try:
         made = accept.run(state, settings, answer)
@@ -84,6 +90,18 @@ def _once(arguments: argparse.Namespace) -> int:
     watch.write_round(state, next_at, settings.fleet_url, settings.profiles, settings.poll_seconds)
     program.answer(arguments, {"status": answer.status, "done": lines}, "\n".join([answer.status, *lines]))
     return 0
+
+
+def _used(state: home.Home, settings: Config) -> None:
+    """Bring the ledger and today's numbers up to date. Work moves without them too."""
+    import sqlite3
+
+    from trinity.usage import summary
+
+    try:
+        summary.refresh(state, settings)
+    except (TrinityError, OSError, sqlite3.Error) as error:
+        program.log(state, "usage", f"not brought up to date: {error}")
 
 
 def _by_hand(arguments: argparse.Namespace) -> int:

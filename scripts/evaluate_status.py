@@ -16,6 +16,7 @@ from typing import Any
 from trinity import config, home, program
 from trinity.credit import ahead, evaluation
 from trinity.credit.evaluation import Evaluation
+from trinity.usage import today
 
 EXIT_CODES = {"HEALTHY": 0, "WARNING": 10, "CRITICAL": 11, "EXHAUSTED": 12}
 
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     state = home.open_home(arguments.home, create=True)
     settings = config.load(state)
-    answer = evaluation.evaluate(state, settings)
+    answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     lines: list[str] = []
     steps: list[dict[str, Any]] = []
     if arguments.act and answer.stopped:
@@ -42,8 +43,10 @@ def main(argv: list[str] | None = None) -> int:
 
     board.write(state, settings, answer)
     waiting = board.open_handoffs(state)
-    document = {**answer.document, "steps": steps, "handoffs": waiting}
+    used = today.read(state)
+    document = {**answer.document, "steps": steps, "handoffs": waiting, "usage": used}
     text = [*_status(settings, answer), *[f"  {line}" for line in lines]]
+    text += [f"  {used['text']}"] if used else []
     text += [f"  {board.what(record)}: {board.where(record, settings.pc)}" for record in waiting]
     if arguments.act and arguments.dry_run:
         text += _preview(settings, answer)

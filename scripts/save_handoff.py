@@ -15,6 +15,7 @@ from trinity.credit import evaluation
 from trinity.credit.picture import Session
 from trinity.errors import TrinityError
 from trinity.relay import board, save, watch
+from trinity.usage import today
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         config.check_pc(arguments.to)
     state = home.open_home(arguments.home)
     settings = config.load(state)
-    answer = evaluation.evaluate(state, settings)
+    answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     limits = [limit for limit in answer.limits if limit.scope == "account" and limit.type != "auth"]
     limit = max(limits, key=lambda known: known.resets_at or 0, default=None)
     saved = [

@@ -63,6 +63,21 @@ class Resume:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What may be spent in a calendar `day`, `week` or `month`: `usd`, or `tokens` of all kinds together.
+
+    Of this PC, or of what it spends on one `account` (its label or id) or one `project` (its folder's name or path).
+    """
+
+    name: str
+    period: str
+    usd: float | None = None
+    tokens: int | None = None
+    account: str | None = None
+    project: str | None = None
+
+
+@dataclass(frozen=True)
 class Config:
     """`config.json` as values; `profiles` are the CLAUDE_CONFIG_DIR folders whose sessions belong to this PC.
 
@@ -87,6 +102,7 @@ class Config:
     wake_command: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     work_folder: str | None = None
+    budgets: tuple[Budget, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The file's content, as JSON has it: lists where the values are tuples."""
@@ -108,6 +124,7 @@ def from_document(document: dict[str, Any]) -> Config:
     values["account"] = Account(**values.get("account", {}))
     values["ladder"] = Ladder(**_tuples(values.get("ladder", {})))
     values["resume"] = Resume(**values.get("resume", {}))
+    values["budgets"] = [Budget(**budget) for budget in values.get("budgets", [])]
     return Config(**_tuples(values))
 
 

@@ -27,6 +27,8 @@ KINDS = (
     "fleet",
     "config",
     "parcel",
+    "prices",
+    "usage_summary",
 )
 VERSION = 1
 _SHOWN = 8

@@ -6,7 +6,7 @@ seeds' counters, our status and its signals), `dashboards/credit_status.json` an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,16 +57,19 @@ def opened(home: Home, config: Config, now: float | None = None) -> Iterator[Pic
         picture.save(home, held)
 
 
-def evaluate(home: Home, config: Config, now: float | None = None) -> Evaluation:
-    """Read what is new and write the answer; raises Busy when another evaluation takes too long."""
+def evaluate(home: Home, config: Config, now: float | None = None, told: Sequence[Signal] = ()) -> Evaluation:
+    """Read what is new and write the answer; raises Busy when another evaluation takes too long.
+
+    `told`: signals of others, which count like its own: how much of a budget is spent.
+    """
     moment = clock.now() if now is None else now
     with opened(home, config, moment) as held:
-        answer = judge(config, held, moment)
+        answer = judge(config, held, moment, told)
         files.write_json(home.credit_state_file, answer.document)
     return answer
 
 
-def judge(config: Config, held: Picture, now: float) -> Evaluation:
+def judge(config: Config, held: Picture, now: float, told: Sequence[Signal] = ()) -> Evaluation:
     """The status by the ladder; ends limits whose reset has passed, and starts the short one of too many errors."""
     ladder = config.ladder
     _expire(held, now)
@@ -84,6 +87,7 @@ def judge(config: Config, held: Picture, now: float) -> Evaluation:
             found = status.signals(
                 now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, aheads
             )
+    found = status.ordered([*found, *told])
     level = status.worst([signal.status for signal in found])
     stopped = [
         session for session in held.sessions.values() if _stands_still(session, now - ladder.window_minutes * 60)

@@ -70,6 +70,11 @@ def signals(
     found += _of_streaks(now, ladder, recorded, transcripts)
     for ahead in aheads:
         found += _of_window(now, ladder, ahead)
+    return ordered(found)
+
+
+def ordered(found: Sequence[Signal]) -> list[Signal]:
+    """The worst first."""
     return sorted(found, key=lambda signal: (-STATUSES.index(signal.status), -signal.confidence))
 
 

@@ -19,6 +19,7 @@ from trinity.errors import UsageError
 from trinity.fleet import rotation
 from trinity.relay import act, board, pausing, save, watch
 from trinity.relay.link import Link
+from trinity.usage import today
 
 # How long a handoff without a known reset rests, and the acting after a forced one.
 UNKNOWN_RESET_SECONDS = 300.0
@@ -53,7 +54,7 @@ class CreditMonitor:
 
     def evaluate(self) -> Evaluation:
         """The full answer: status, signals with age and confidence, limits in force."""
-        return evaluation.evaluate(self.home, self.config)
+        return evaluation.evaluate(self.home, self.config, told=today.signals(self.home, self.config))
 
     def get_status(self) -> str:
         """HEALTHY, WARNING, CRITICAL or EXHAUSTED."""

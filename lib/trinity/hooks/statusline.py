@@ -1,9 +1,11 @@
 """The status line: shows how much is left, and records it, for no hook is told.
 
 `run()` is the whole program `statusline.py HOME [PROFILE_KEY]`. It prints one line: PC and status, both windows of
-the account with their reset in local time, where handed-over or parked work is. Files of `HOME/status_line`:
+the account with their reset in local time, what was used today, where handed-over or parked work is. Files of
+`HOME/status_line`:
 
 - `text`: one line by `evaluate_status`, `PC and status` TAB `where work is` (the TAB and what follows may be missing);
+- `usage`: one line by the ledger, `until when (epoch seconds)` TAB `what was used today`, and how far budgets are spent;
 - `<PROFILE_KEY>.last`: the windows recorded last, so that only a change becomes an event;
 - `previous-<PROFILE_KEY>`: the command of the status line that was configured before, called first and shown first.
 
@@ -31,14 +33,15 @@ def run() -> None:
         data, size = system.read_stream(0, record.WHOLE)
         before = _previous(home, profile, data, troubles)
         head, where = _prepared(home)
-        said = [head, where]
+        used = _used(home)
+        said = [head, used, where]
         if size > record.WHOLE:
             raise ValueError(f"a payload of {size} bytes")
         payload = compact_json.parse(data.decode("utf-8"))
         if not isinstance(payload, dict):
             raise ValueError(f"the payload is a {type(payload).__name__}, not an object")
         windows = _windows(payload)
-        said = [head, *_shown(windows), where]
+        said = [head, *_shown(windows), used, where]
         _record(home, profile, payload, windows)
     except BaseException as problem:  # nothing may reach the user's terminal but the line
         troubles.append(f"{type(problem).__name__}: {problem}")
@@ -82,6 +85,15 @@ def _prepared(home: str) -> tuple[str, str]:
         return NO_STATUS, ""
     head, _, where = text.partition("\n")[0].partition("\t")
     return head or NO_STATUS, where
+
+
+def _used(home: str) -> str:
+    """What was used today, unless that day is over."""
+    try:
+        until, _, text = system.read_file(f"{home}/status_line/usage", 4096).decode("utf-8", "replace").partition("\t")
+        return text.partition("\n")[0] if float(until) > time() else ""
+    except (OSError, ValueError):
+        return ""  # nothing was added up yet
 
 
 def _windows(payload: dict[str, object]) -> dict[str, tuple[float, float]]:

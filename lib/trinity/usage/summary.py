@@ -1,0 +1,72 @@
+"""The numbers of today, written whenever the ledger was brought up to date, by the same sums as every report.
+
+The status line and the status read them (`today`) and add nothing up, so all of them say the same.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from trinity import clock, files
+from trinity.config import Config
+from trinity.home import Home
+from trinity.usage import budgets, periods, report, rows, sums, today, updating
+from trinity.usage.amounts import count
+from trinity.usage.periods import Zone
+from trinity.usage.prices import Book
+from trinity.usage.rows import Source
+from trinity.usage.sums import Sum
+
+_LINE = "usage"  # below status_line/; the status line reads it
+
+
+def write(home: Home, config: Config, source: Source, book: Book, now: float | None = None) -> dict[str, Any]:
+    """Add up today, write the summary and the status line's part, tell budgets that pass a step; returns the summary."""
+    moment = clock.now() if now is None else now
+    span = periods.today(Zone(), moment)
+    whole = sums.total(source, span, book)
+    kinds = accounts(config)
+    spent = budgets.spent(source, config, book, moment)
+    document: dict[str, Any] = {
+        "kind": "usage_summary",
+        "version": 1,
+        "pc": config.pc,
+        "timestamp": clock.iso(moment),
+        "until": clock.iso(span.end),
+        "today": report.line(whole, kinds),
+        "text": text(whole, kinds),
+        "budgets": [entry.document() for entry in spent],
+    }
+    files.write_json(today.path(home), document)
+    shown = "; ".join([document["text"], *(entry.text for entry in spent if entry.percent >= budgets.ALERTS[0])])
+    # Not fsynced: it is written anew at every update, and a lost one costs a minute.
+    temporary = home.status_line / f"{_LINE}.{time.monotonic_ns()}"
+    temporary.write_text(f"{span.end:.0f}\t{shown}\n", encoding="utf-8", newline="\n")
+    files.replace(temporary, home.status_line / _LINE)
+    budgets.alert(home, spent)
+    return document
+
+
+def refresh(home: Home, config: Config) -> dict[str, Any]:
+    """Bring the ledger up to date, then the summary; raises Busy, BadRecord."""
+    updating.update(home, config)
+    book = Book(home)
+    with rows.own(home, config.pc) as source:
+        document = write(home, config, source, book)
+    book.save()
+    return document
+
+
+def accounts(config: Config) -> report.Kinds:
+    """This PC's own account, for names and labels."""
+    account = config.account
+    return {account.id: (account.label, account.kind)}
+
+
+def text(whole: Sum, kinds: report.Kinds) -> str:
+    """`today 12.3k tokens, 14 calls, $1.23 (API-equivalent)`."""
+    named = report.label(whole.accounts, kinds)
+    money = whole.money.text() + ("" if named == "cost" else f" ({named})")
+    calls = f"{whole.calls} call{'' if whole.calls == 1 else 's'}"
+    return f"today {count(whole.tokens.total)} tokens, {calls}, {money}"
