@@ -21,6 +21,7 @@ from typing import Any
 from trinity import clock, files
 from trinity.errors import BadRecord, TrinityError
 from trinity.work import conversation_redaction as redaction
+from trinity.work.redaction import first_token, redact
 
 TRANSCRIPT = "conversation.jsonl"
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
@@ -28,11 +29,15 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}$")
 _DEEPEST = 8
 _LONGEST_SLUG = 200
 _SHOWN = 20
+_MOST = 4000  # files: a set of parts takes 5000
 
 
 @dataclass(frozen=True)
 class Collected:
-    """`names` lie below the folder collected into. `signed_secrets`: secrets in blocks that must not be altered."""
+    """`names` lie below the folder collected into. `signed_secrets`: secrets in blocks that must not be altered.
+
+    `stays`: why the conversation must not travel, so that the work is handed over in words; None when it may.
+    """
 
     session_id: str
     names: list[str]
@@ -41,11 +46,12 @@ class Collected:
     signed_secrets: int
     not_scanned: int
     left_out: list[dict[str, Any]]
+    stays: str | None = None
 
     @property
     def may_travel(self) -> bool:
-        """False when a signed block holds a secret: hand over in words instead."""
-        return self.signed_secrets == 0
+        """False when a signed block holds a secret, or when it is too large."""
+        return self.stays is None
 
 
 @dataclass(frozen=True)
@@ -57,43 +63,68 @@ class Placed:
     aside: list[Path]
 
 
-def collect(transcript: Path, into: Path, *, redacted: bool = True, cap_total: int = 100_000_000) -> Collected:
+def collect(
+    transcript: Path,
+    into: Path,
+    *,
+    redacted: bool = True,
+    cap_file: int = 50_000_000,
+    cap_total: int = 100_000_000,
+) -> Collected:
     """Copy the conversation of `<profile>/projects/<slug>/<session>.jsonl` into `into`, which must not exist yet.
 
-    Beyond `cap_total` bytes the largest tool outputs stay. Raises FileNotFoundError, TrinityError.
+    Files beyond `cap_file` bytes stay, and beyond `cap_total` in all the largest ones. Raises FileNotFoundError,
+    TrinityError.
     """
     session_id = transcript.name.removesuffix(".jsonl")
     if not _SESSION.match(session_id):
         raise TrinityError(f"'{transcript}' is not named after a session")
     into.mkdir(mode=0o700, parents=True)
     findings = redaction.Findings()
-    left_out: list[dict[str, Any]] = []
-    names, weight = [TRANSCRIPT], 0
+    size = transcript.stat().st_size
+    if size > cap_total:
+        return Collected(session_id, [], 0, {}, 0, 0, [], f"it has {size // 1_000_000} MB")
     data = _complete(transcript.read_bytes())
-    weight += _write(into / TRANSCRIPT, redaction.lines(data, findings) if redacted else data)
+    names, weight = [TRANSCRIPT], _write(into / TRANSCRIPT, redaction.lines(data, findings) if redacted else data)
     tasks = transcript.parents[2] / "tasks" / session_id
     found = [(f"session/{name}", path, size) for name, path, size in _files(transcript.with_suffix(""))]
     found += [(f"tasks/{name}", path, size) for name, path, size in _files(tasks)]
+    left_out: list[dict[str, Any]] = []
     for name, path, size in sorted(found, key=lambda item: (item[2], item[0])):
-        if weight + size > cap_total:
-            left_out.append({"path": name, "size": size, "reason": f"beyond {cap_total // 1_000_000} MB in all"})
-            continue
-        made = _content(name, path.read_bytes(), findings, redacted)
+        reason = _too_much(size, weight, len(names), cap_file, cap_total)
+        made = None if reason else _content(name, path, findings, redacted)
         if made is None:
-            left_out.append({"path": name, "size": size, "reason": "withheld: a token in bytes that are no text"})
+            reason = reason or "withheld: a token in its name or in bytes that are no text"
+            left_out.append({"path": redact(name), "size": size, "reason": reason})
             continue
         weight += _write(into / name, made)
         names.append(name)
     counts = {kind: count for kind, count in sorted(findings.redacted.items()) if count > 0}
-    return Collected(session_id, sorted(names), weight, counts, findings.signed, findings.encoded, left_out)
+    stays = f"{findings.signed} secrets in the model's signed thoughts" if findings.signed else None
+    return Collected(session_id, sorted(names), weight, counts, findings.signed, findings.encoded, left_out, stays)
 
 
-def _content(name: str, data: bytes, findings: redaction.Findings, redacted: bool) -> bytes | None:
+def _too_much(size: int, weight: int, count: int, cap_file: int, cap_total: int) -> str | None:
+    if size > cap_file:
+        return f"larger than {cap_file // 1_000_000} MB"
+    if weight + size > cap_total:
+        return f"beyond {cap_total // 1_000_000} MB in all"
+    return f"beyond {_MOST} files" if count >= _MOST else None
+
+
+def _content(name: str, path: Path, findings: redaction.Findings, redacted: bool) -> bytes | None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None  # the client took it away meanwhile
     if name.endswith(".jsonl"):
         data = _complete(data)
-        return redaction.lines(data, findings) if redacted else data
     if not redacted:
         return data
+    if first_token(name.encode("utf-8")):
+        return None
+    if name.endswith(".jsonl"):
+        return redaction.lines(data, findings)
     return redaction.document(data, findings) if name.endswith(".json") else redaction.text(data, findings)
 
 

@@ -16,16 +16,20 @@ from typing import Any
 
 from trinity.work import redaction
 
-_KEPT = re.compile(
-    r"(agentId|cwd|id|leafUuid|logicalParentUuid|messageId|model|name|parentToolUseID|parentUuid|promptId|requestId|role"
-    r"|sessionId|session_id|signature|sourceToolAssistantUUID|sourceToolUseID|subtype|timestamp|toolUseID|tool_use_id"
-    r"|type|uuid|version)$"
-)
-# Below these the keys are a tool's, not the client's: any of them may hold a secret.
-_FREE = ("input", "toolUseResult")
+# What the client needs as it is, by where it stands; all other text may hold a secret.
+_KEPT = {
+    "entry": re.compile(
+        r"(agentId|cwd|leafUuid|logicalParentUuid|messageId|parentToolUseID|parentUuid|promptId|requestId|sessionId|session_id"
+        r"|sourceToolAssistantUUID|sourceToolUseID|subtype|timestamp|toolUseID|type|uuid|version|id|status)$"
+    ),
+    "message": re.compile(r"(id|model|role|type|stop_reason)$"),
+    "block": re.compile(r"(id|name|tool_use_id|type|signature)$"),
+}
+# What lies below: the client's own structure, or text of tools and people.
+_BELOW = {("entry", "message"): "message", ("message", "content"): "block", ("block", "content"): "block"}
 _SIGNED = ("thinking", "redacted_thinking")
 _TAG = re.compile(r"\[REDACTED-([a-z-]+)-[0-9a-f]{6}\]")
-_ENCODED = re.compile(r"[A-Za-z0-9+/\s]{1000,}={0,2}\s*$")
+_ENCODED = re.compile(r"[A-Za-z0-9+/\n\r]{1000,}={0,2}\s*$")
 _LONE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -40,12 +44,13 @@ class Findings:
 
 def lines(data: bytes, findings: Findings) -> bytes:
     """The complete lines of a transcript, redacted."""
-    return b"".join(_line(line, findings) for line in data.splitlines(keepends=True))
+    marks = redaction.marks(data)
+    return b"".join(_line(line, findings) if marks.in_line(line) else line for line in data.splitlines(keepends=True))
 
 
 def document(data: bytes, findings: Findings) -> bytes:
     """One JSON document (a task, a description of a subagent), redacted."""
-    return _line(data, findings)
+    return _line(data, findings) if redaction.suspicious(data) else data
 
 
 def text(data: bytes, findings: Findings) -> bytes | None:
@@ -55,15 +60,15 @@ def text(data: bytes, findings: Findings) -> bytes | None:
     try:
         return _redacted(data.decode("utf-8"), findings).encode("utf-8")
     except UnicodeDecodeError:
-        return None if redaction.first_token(data) else data
+        if redaction.first_token(data):
+            return None
+        return _redacted(data.decode("utf-8", "surrogateescape"), findings).encode("utf-8", "surrogateescape")
 
 
 def _line(line: bytes, findings: Findings) -> bytes:
-    if not redaction.suspicious(line):
-        return line
     try:
         entry = json.loads(line)
-        changed = _value(entry, findings, free=False)
+        changed = _value(entry, findings, "entry")
         if changed == entry:
             return line
         made = json.dumps(changed, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -74,27 +79,26 @@ def _line(line: bytes, findings: Findings) -> bytes:
     return _LONE.sub(lambda match: f"\\u{ord(match.group()):04x}", made).encode("utf-8") + ending
 
 
-def _value(value: Any, findings: Findings, free: bool) -> Any:
+def _value(value: Any, findings: Findings, place: str) -> Any:
     if isinstance(value, str):
-        if _ENCODED.match(value):
-            findings.encoded += 1
-            return value
         return _redacted(value, findings)
     if isinstance(value, list):
-        return [_value(item, findings, free) for item in value]
+        return [_value(item, findings, place) for item in value]
     if not isinstance(value, dict):
         return value
-    if not free and value.get("type") in _SIGNED:
+    if place == "block" and value.get("type") in _SIGNED:
         findings.signed += _hits(value)
         return value
+    kept = _KEPT.get(place)
     made = {}
     for key, item in value.items():
-        if free:
-            made[_redacted(key, findings)] = _value(item, findings, free)
-        elif _KEPT.match(key) and isinstance(item, str):
+        if kept and kept.match(key) and isinstance(item, str):
+            made[key] = item
+        elif key == "data" and value.get("type") == "base64" and isinstance(item, str) and _ENCODED.match(item):
+            findings.encoded += 1  # a picture: with a tag in it the whole request would be refused
             made[key] = item
         else:
-            made[key] = _value(item, findings, key in _FREE)
+            made[_redacted(key, findings)] = _value(item, findings, _BELOW.get((place, key), ""))
     return made
 
 
@@ -108,6 +112,4 @@ def _redacted(value: str, findings: Findings) -> str:
 
 def _hits(block: dict[str, Any]) -> int:
     thought = block.get("thinking")
-    if not isinstance(thought, str):
-        return 0
-    return len(_TAG.findall(redaction.redact(thought))) - len(_TAG.findall(thought))
+    return redaction.count(thought) if isinstance(thought, str) else 0
