@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from trinity import clock, config, home, program
 from trinity.errors import TrinityError, UsageError
 from trinity.fleet import operations
+from trinity.redaction import redact
 from trinity.relay.link import Link
-from trinity.work.redaction import redact
 
 
 def main(argv: list[str] | None = None) -> int:

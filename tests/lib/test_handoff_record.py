@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trinity import clock, files, schema
+from trinity.redaction import redact
 from trinity.work import handoff, prompt
-from trinity.work.redaction import redact
 
 NOW = clock.parse("2026-11-20T10:00:00Z")
 KEY = "sk-ant-api03-" + "k" * 90

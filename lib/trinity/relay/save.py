@@ -23,10 +23,10 @@ from trinity.errors import Busy, TrinityError
 from trinity.fleet import operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
+from trinity.redaction import redact
 from trinity.relay import carrying, company, sending
 from trinity.relay.link import Link, Record
 from trinity.work import handoff, prompt
-from trinity.work.redaction import redact
 
 # A wait whose end nobody knows: tried again by a person, by a success, or with the next limit that has a reset.
 NEVER = None

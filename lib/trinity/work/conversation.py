@@ -20,8 +20,8 @@ from typing import Any
 
 from trinity import clock, files
 from trinity.errors import BadRecord, TrinityError
+from trinity.redaction import first_token, redact
 from trinity.work import conversation_redaction as redaction
-from trinity.work.redaction import first_token, redact
 
 TRANSCRIPT = "conversation.jsonl"
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from trinity.work import redaction
+from trinity import redaction
 
 # What the client needs as it is, by where it stands; all other text may hold a secret.
 _KEPT = {

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trinity import clock, files
-from trinity.work.redaction import redact
+from trinity.redaction import redact
 
 MAX_BYTES = 10_000
 _SESSION_KEYS = (

@@ -10,7 +10,7 @@ import fnmatch
 import re
 from collections.abc import Iterable
 
-from trinity.work import redaction
+from trinity import redaction
 
 _NAMES = (
     (".env", "an environment file"),

@@ -13,8 +13,9 @@ import pytest
 
 from tests.clients import Client
 from tests.fake_api import ScriptedApi, bash
+from trinity import redaction
 from trinity.errors import BadRecord
-from trinity.work import conversation, conversation_redaction, redaction
+from trinity.work import conversation, conversation_redaction
 
 TRANSCRIPTS = sorted((Path(__file__).parents[1] / "credit" / "transcripts").glob("*.jsonl"))
 SESSION = "57835f22-9bc7-42a5-89a5-423c249df579"

@@ -11,7 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from trinity.work.secret_forms import LOOSE, LOOSE_MARKS, TOKENS
+from trinity.secret_forms import LOOSE, LOOSE_MARKS, TOKENS
 
 _TOKEN = {kind: (re.compile(form, re.DOTALL), marks) for kind, (form, marks) in TOKENS.items()}
 _TOKEN_BYTES = {
