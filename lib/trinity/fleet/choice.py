@@ -46,6 +46,7 @@ class _Verdict:
     until: float | None = None
     left: float = 0.0
     weekly: float = _FAR
+    busy: bool = False
 
 
 def choose(
@@ -62,7 +63,8 @@ def choose(
 ) -> Choice:
     """The PC on which the work of `me`, described by its handoff, goes on by itself.
 
-    `silent`: for how many seconds each PC's heartbeat has not changed here. `spent`: what accounts spent today, in USD.
+    `silent`: for how many seconds each PC's heartbeat has not changed here. `spent`: what accounts spent today,
+    in USD; of those that are not in it nobody knows.
     `without`: PCs that had their chance. `crash`: no limit stopped it but its PC is gone, so the account does not matter;
     then only a PC that was heard of is trusted with it.
     """
@@ -71,12 +73,12 @@ def choose(
         reasons = _Reasons(fleet, heartbeats.get(pc), me, pc, record, now, (silent or {}).get(pc, 0.0))
         found[pc] = _Verdict("it did not take it in time") if pc in without else reasons.verdict(spent or {}, crash)
     fitting = [pc for pc, verdict in found.items() if verdict.fits]
-    best = min(fitting, key=lambda pc: (-round(found[pc].left), found[pc].weekly), default=None)
+    best = min(fitting, key=lambda pc: (found[pc].busy, -round(found[pc].left), found[pc].weekly), default=None)
     if best and record.get("hops", 0) >= 2 * len(fleet["rotation"]):
         found = {pc: _Verdict(f"the work has moved {record['hops']} times already") for pc in found}
         best = None
     why = {pc: f"chosen: {verdict.why}" if pc == best else verdict.why for pc, verdict in found.items()}
-    own = _time((record.get("limit") or {}).get("resets_at"))
+    own = None if crash else _time((record.get("limit") or {}).get("resets_at"))
     first = min((pc for pc in found if found[pc].until), key=lambda pc: found[pc].until or _FAR, default=None)
     until = found[first].until if first else None
     if best:
@@ -114,8 +116,11 @@ def _refused_budget(fleet: Record, mine: Record, theirs: Record, spent: Mapping[
     budget = next((budgets[name] for name in _called(theirs) if name in budgets), None)
     if budget is None:
         return "its account is paid by use, and fleet.json gives it no budget for that"
-    used = spent.get(theirs["id"], 0.0)
-    return f"its budget of {budget:g} USD a day is used up" if used >= budget else ""
+    if budget <= 0:
+        return "fleet.json gives its account, which is paid by use, a budget of 0"
+    used = spent.get(theirs["id"])
+    # Nobody knows what was spent: then the budget is a permission.
+    return f"its budget of {budget:g} USD a day is used up" if used is not None and used >= budget else ""
 
 
 def _allowed(fleet: Record, mine: Record, theirs: Record) -> bool:
@@ -170,7 +175,9 @@ class _Reasons:
         if self.beat.get("unable"):
             return _Verdict(f"it takes no work now: {self.beat['unable']}")
         left, weekly = self._left()
-        fits = _Verdict(f"{left:.0f} % left", True, left=left, weekly=weekly)
+        busy = bool(self.beat.get("busy"))
+        words = f"{left:.0f} % left{', other work runs there' if busy else ''}"
+        fits = _Verdict(words, True, left=left, weekly=weekly, busy=busy)
         return self._exhausted() or (None if crash else self._visited()) or fits
 
     def _exhausted(self) -> _Verdict | None:

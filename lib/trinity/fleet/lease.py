@@ -66,13 +66,21 @@ def _read(path: Path) -> dict[str, Any]:
     return memory if isinstance(memory, dict) else {}
 
 
-def waiting(records: list[dict[str, Any]]) -> dict[str, str]:
-    """The marks of the handoffs that wait for a PC to accept them; those kept for a person wait as long as it takes."""
+def waiting(records: list[dict[str, Any]], now: float) -> dict[str, str]:
+    """The marks of the handoffs that wait for a PC to accept them, or to wake them at the reset they are parked for; those
+    kept for a person wait as long as it takes."""
     return {
-        record["id"]: f"{record['epoch']} {record['to_pc']}"
+        record["id"]: f"{record['epoch']} {record['to_pc']} {record.get('parked_until') or ''}".rstrip()
         for record in records
-        if record["state"] == "queued" and not record.get("held")
+        if _is_due(record, now) and not record.get("held")
     }
+
+
+def _is_due(record: dict[str, Any], now: float) -> bool:
+    until = record.get("parked_until")
+    return record["state"] == "queued" or (
+        record["state"] == "parked" and until is not None and clock.parse(until) <= now
+    )
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def overdue(
     """Which handoffs any live PC moves on: not accepted in time, or held by a PC whose lease is over."""
     found = []
     for record in records:
-        if record["state"] == "queued" and waited.get(record["id"], 0.0) >= ACCEPT_SECONDS:
+        if record["state"] in ("queued", "parked") and waited.get(record["id"], 0.0) >= ACCEPT_SECONDS:
             minutes = waited[record["id"]] / 60
             found.append(Overdue(record, f"{record['to_pc']} did not accept it within {minutes:.0f} min", False))
         owner = record.get("owner")

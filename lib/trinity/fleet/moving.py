@@ -2,7 +2,7 @@
 `transitions`.
 
 Every move is a new epoch: whoever had the handoff, or was to have it, can no longer change it. Moves without a person are
-counted, and end when the handoff has gone round the fleet twice.
+counted, and end when the handoff has gone round the fleet twice: then it only goes back to where it was stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ def reroute(tree: Tree, operation: Operation) -> Edits | Refusal:
         return transitions.older(found, operation)
     if operation["to_pc"] in (None, record["to_pc"]):
         return Refusal(f"handoff {record['id']} is meant for {record['to_pc']} already")
-    return _move(tree, found, operation, {"state": record["state"]})
+    news: dict[str, Any] = {"state": record["state"]}
+    if operation.get("reason"):
+        news |= {"state": "queued", "parked_until": None, "outcome": operation["reason"][:1000]}
+    return _move(tree, found, operation, news | _parked(operation))
 
 
 def pass_on(tree: Tree, operation: Operation) -> Edits | Refusal:
@@ -40,7 +43,7 @@ def pass_on(tree: Tree, operation: Operation) -> Edits | Refusal:
     visited = visits.ended(found.record, operation["pc"], operation["until"])
     outcome = operation["reason"][:1000] or None
     moved = {**news, "state": "queued", "attempts": 0, "visits": visited, "outcome": outcome}
-    return _move(tree, found, operation, moved)
+    return _move(tree, found, operation, moved | _parked(operation))
 
 
 def takeover(tree: Tree, operation: Operation) -> Edits | Refusal:
@@ -55,13 +58,15 @@ def takeover(tree: Tree, operation: Operation) -> Edits | Refusal:
     if operation["to_pc"] in (None, record["owner"]):
         return Refusal(f"handoff {record['id']} is held by {record['owner']} already")
     outcome = operation["reason"][:1000] or None
-    return _move(tree, found, operation, {"state": "queued", "outcome": outcome})
+    return _move(tree, found, operation, {"state": "queued", "outcome": outcome} | _parked(operation))
 
 
 def requeue(tree: Tree, operation: Operation) -> Edits | Refusal:
     found = transitions.in_state(tree, operation, *WAITING, *HELD, "dead")
     if isinstance(found, Refusal):
         return found
+    if not transitions.same_epoch(found, operation):
+        return transitions.older(found, operation)
     news = {
         "state": "queued",
         "owner": None,
@@ -89,11 +94,19 @@ def hold(tree: Tree, operation: Operation) -> Edits | Refusal:
     return {} if record.get("held") == held else transitions.put_back(found, operation, held=held)
 
 
+def _parked(operation: Operation) -> dict[str, Any]:
+    """The news that it waits at its new PC until a time, if it does."""
+    until = operation.get("parked_until")
+    return {"state": "parked", "parked_until": until} if until else {}
+
+
 def _move(tree: Tree, found: handoffs.Found, operation: Operation, news: dict[str, Any]) -> Edits:
     record = found.record
     moved = {**news, "owner": None, "epoch": record["epoch"] + 1, "hops": record["hops"] + 1}
     moved |= transitions.free(record)
-    if moved["hops"] > 2 * rotation.size(tree):
+    # Back to where it was stopped is always possible: there it waits for its reset, or for a person.
+    home = operation["to_pc"] == visits.last_pc(record)
+    if moved["hops"] > 2 * rotation.size(tree) + home:
         moved |= {"state": "dead", "parked_until": None, "outcome": f"gave up after {record['hops']} hops"}
         return transitions.put_back(found, operation, **moved)
     moved["to_pc"] = operation["to_pc"]

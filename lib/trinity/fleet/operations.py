@@ -19,7 +19,7 @@ from typing import Any
 
 from trinity import clock, schema
 from trinity.errors import BadRecord, NewerRecord
-from trinity.fleet import moving, names, publishing, rotation, transitions, wakes
+from trinity.fleet import members, moving, names, publishing, rotation, transitions, wakes
 from trinity.fleet.snapshot import Decide, Edits, Refusal, Tree
 
 Operation = dict[str, Any]
@@ -91,9 +91,12 @@ def pass_on(
     until: str | None = None,
     news: dict[str, Any] | None = None,
     parts: Parts | None = None,
+    parked_until: str | None = None,
 ) -> Operation:
-    """claimed or running → queued for another PC, by the holder; `until`: when the limit that stopped it here resets."""
+    """claimed or running → queued for another PC, by the holder; `until`: when the limit that stopped it here resets.
+    With `parked_until` parked there, because that PC has nothing left before."""
     given = {"to_pc": to_pc, "reason": reason, "until": until, "news": news or {}, "parts": parts}
+    given["parked_until"] = parked_until
     return _new("pass_on", pc, handoff_id=handoff_id, epoch=epoch, **given)
 
 
@@ -107,15 +110,27 @@ def withdraw(pc: str, handoff_id: str, epoch: int, outcome: str) -> Operation:
     return _new("withdraw", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome)
 
 
-def reroute(pc: str, handoff_id: str, to_pc: str, epoch: int | None = None) -> Operation:
-    """A waiting handoff to another PC: a new epoch, one hop more, a wake for the new target. With `epoch` only in that
-    one, so that of several PCs that see it wait only one moves it."""
-    return _new("reroute", pc, handoff_id=handoff_id, to_pc=to_pc, decided_in=epoch)
+def reroute(
+    pc: str,
+    handoff_id: str,
+    to_pc: str,
+    epoch: int | None = None,
+    reason: str = "",
+    parked_until: str | None = None,
+) -> Operation:
+    """A waiting handoff to another PC, queued or `parked_until` there: a new epoch, one hop more, a wake for the new
+    target. With `epoch` only in that one, so that of several PCs that see it wait only one moves it."""
+    given = {"reason": reason, "parked_until": parked_until}
+    return _new("reroute", pc, handoff_id=handoff_id, to_pc=to_pc, decided_in=epoch, **given)
 
 
-def takeover(pc: str, handoff_id: str, epoch: int, to_pc: str, reason: str) -> Operation:
-    """claimed or running in this epoch → queued for another PC, because its holder is silent for too long."""
-    return _new("takeover", pc, handoff_id=handoff_id, epoch=epoch, to_pc=to_pc, reason=reason)
+def takeover(
+    pc: str, handoff_id: str, epoch: int, to_pc: str, reason: str, parked_until: str | None = None
+) -> Operation:
+    """claimed or running in this epoch → queued or `parked_until` for another PC, because its holder is silent for too
+    long."""
+    given = {"to_pc": to_pc, "reason": reason, "parked_until": parked_until}
+    return _new("takeover", pc, handoff_id=handoff_id, epoch=epoch, **given)
 
 
 def hold(pc: str, handoff_id: str, epoch: int, reason: str) -> Operation:
@@ -123,14 +138,15 @@ def hold(pc: str, handoff_id: str, epoch: int, reason: str) -> Operation:
     return _new("hold", pc, handoff_id=handoff_id, epoch=epoch, reason=reason)
 
 
-def requeue(pc: str, handoff_id: str, to_pc: str | None = None) -> Operation:
-    """By a person: anything but done → queued as if new, under a new epoch."""
-    return _new("requeue", pc, handoff_id=handoff_id, to_pc=to_pc)
+def requeue(pc: str, handoff_id: str, to_pc: str | None = None, epoch: int | None = None) -> Operation:
+    """By a person: anything but done → queued as if new, under a new epoch; with `epoch` only in the one that the person
+    saw."""
+    return _new("requeue", pc, handoff_id=handoff_id, to_pc=to_pc, decided_in=epoch)
 
 
-def bury(pc: str, handoff_id: str, reason: str) -> Operation:
-    """Anything but done → dead."""
-    return _new("bury", pc, handoff_id=handoff_id, reason=reason)
+def bury(pc: str, handoff_id: str, reason: str, epoch: int | None = None) -> Operation:
+    """Anything but done → dead, under a new epoch; `epoch` as in `requeue`."""
+    return _new("bury", pc, handoff_id=handoff_id, reason=reason, decided_in=epoch)
 
 
 def bury_file(pc: str, path: str) -> Operation:
@@ -177,14 +193,17 @@ _RULES: dict[str, tuple[Callable[[Tree, Operation], Edits | Refusal], tuple[str,
     "release": (transitions.release, ("handoff_id", "epoch", "until", "reason")),
     "publish": (publishing.publish, ("handoff_id", "epoch", "parts", "news")),
     "repark": (publishing.repark, ("handoff_id", "epoch", "until", "reason", "news", "parts")),
-    "pass_on": (moving.pass_on, ("handoff_id", "epoch", "to_pc", "reason", "until", "news", "parts")),
+    "pass_on": (
+        moving.pass_on,
+        ("handoff_id", "epoch", "to_pc", "reason", "until", "news", "parts", "parked_until"),
+    ),
     "done": (publishing.done, ("handoff_id", "epoch", "outcome", "parts")),
     "withdraw": (transitions.withdraw, ("handoff_id", "epoch", "outcome")),
-    "reroute": (moving.reroute, ("handoff_id", "to_pc", "decided_in")),
-    "takeover": (moving.takeover, ("handoff_id", "epoch", "to_pc", "reason")),
+    "reroute": (moving.reroute, ("handoff_id", "to_pc", "decided_in", "parked_until")),
+    "takeover": (moving.takeover, ("handoff_id", "epoch", "to_pc", "reason", "parked_until")),
     "hold": (moving.hold, ("handoff_id", "epoch", "reason")),
-    "requeue": (moving.requeue, ("handoff_id", "to_pc")),
-    "bury": (transitions.bury, ("handoff_id", "reason")),
+    "requeue": (moving.requeue, ("handoff_id", "to_pc", "decided_in")),
+    "bury": (transitions.bury, ("handoff_id", "reason", "decided_in")),
     "bury_file": (transitions.bury_file, ("path",)),
     "send_wake": (wakes.send_wake, ("record",)),
     "take_wake": (wakes.take_wake, ("processed",)),
@@ -192,49 +211,6 @@ _RULES: dict[str, tuple[Callable[[Tree, Operation], Edits | Refusal], tuple[str,
 }
 
 _CARRIED = {"create": "handoff", "send_wake": "wake", "put_fleet": "fleet"}
-
-
-# What a holder may say anew about its handoff; never who holds it, in which epoch or state.
-_NEWS = {"limit", "sessions", "current_work", "task_queue", "excerpts", "resumes"}
-
-
-def _is_time(value: object) -> bool:
-    try:
-        return isinstance(value, str) and clock.parse(value) > 0
-    except ValueError:
-        return False
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _are_parts(value: object) -> bool:
-    if not isinstance(value, dict) or set(value) != {"ref", "oid", "bytes", "epoch", "number"}:
-        return False
-    about = names.parts_of(str(value["ref"]))
-    counts = all(_is_count(value[name]) for name in ("bytes", "epoch", "number"))
-    return counts and names.is_oid(value["oid"]) and about is not None and about[1] == value["epoch"]
-
-
-_CHECKS: dict[str, Callable[[object], bool]] = {
-    "handoff_id": names.is_id,
-    "epoch": _is_count,
-    "decided_in": lambda value: value is None or _is_count(value),
-    "parts": lambda value: value is None or _are_parts(value),
-    "until": lambda value: value is None or _is_time(value),
-    "seen": lambda value: value is None or _is_time(value),
-    "to_pc": lambda value: value is None or names.is_pc(value),
-    "record": lambda value: isinstance(value, dict),
-    "chain": lambda value: isinstance(value, dict) and all(_is_time(time) for time in value.values()),
-    "path": lambda value: isinstance(value, str) and names.allowed(value),
-    "news": lambda value: isinstance(value, dict) and set(value) <= _NEWS,
-    "wake": lambda value: isinstance(value, bool),
-    "anyone": lambda value: isinstance(value, bool),
-    "processed": lambda value: isinstance(value, bool),
-    "reason": lambda value: isinstance(value, str),
-    "outcome": lambda value: isinstance(value, str),
-}
 
 
 def check(operation: Operation, source: str) -> None:
@@ -249,7 +225,7 @@ def check(operation: Operation, source: str) -> None:
         problems.append("id: no id of an operation")
     if not names.is_pc(operation.get("pc")):
         problems.append("pc: no id of a PC")
-    if not _is_time(operation.get("time")):
+    if not members.is_time(operation.get("time")):
         problems.append("time: no time")
     since = operation.get("since")
     if since is not None and not names.is_oid(since):
@@ -258,7 +234,7 @@ def check(operation: Operation, source: str) -> None:
         problems.append(f"type: '{operation.get('type')}' is unknown")
     else:
         _, needed = _RULES[operation["type"]]
-        problems += [f"{name}: wrong" for name in needed if not _CHECKS[name](operation.get(name))]
+        problems += [f"{name}: wrong" for name in needed if not members.CHECKS[name](operation.get(name))]
     if problems:
         raise BadRecord(source, problems)
     if operation["type"] in _CARRIED:

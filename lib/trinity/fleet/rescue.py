@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from trinity import clock
-from trinity.fleet import operations
+from trinity.fleet import operations, visits
 from trinity.fleet.choice import Choice, choose
-from trinity.fleet.lease import Overdue
+from trinity.fleet.lease import LEASE_SECONDS, Overdue
 
 Record = dict[str, Any]
 
@@ -35,45 +35,30 @@ def propose(
     now: float,
     spent: Mapping[str, float] | None = None,
 ) -> Rescue:
-    """What `me` does about an overdue handoff."""
+    """What `me` does about an overdue handoff: to another PC, parked for the likeliest, or back to where it was stopped."""
     record = late.record
-    if late.crash:
-        return _taken_over(me, fleet, heartbeats, late, silent, now)
-    source = whose(record)
+    source = record["owner"] if late.crash else visits.last_pc(record)
+    without = set() if late.crash else {record["to_pc"]} - {source}
     choice = choose(
-        fleet, heartbeats, source, record, now, silent=silent, spent=spent, without={record["to_pc"]} - {source}
+        fleet, heartbeats, source, record, now, silent=silent, spent=spent, without=without, crash=late.crash
     )
-    to_pc = choice.to_pc
-    if to_pc is None and choice.likeliest == source and choice.until is not None and choice.until <= now:
-        to_pc = source  # its own limit is over by now
     about = f"handoff {record['id']}: {late.why}"
-    if to_pc is not None and to_pc != record["to_pc"]:
-        return Rescue(operations.reroute(me, record["id"], to_pc, record["epoch"]), f"{about}; to {to_pc}", choice)
+    if choice.to_pc is not None and choice.to_pc != record["to_pc"]:
+        return Rescue(_moved(me, late, choice.to_pc), f"{about}; to {choice.to_pc}", choice)
     if choice.until is not None and choice.until > now:
-        until = clock.iso(choice.until)
-        parked = operations.park(me, record["id"], until, choice.likeliest, record["epoch"])
-        return Rescue(parked, f"{about}; parked for {choice.likeliest} until {clock.local(choice.until)}", choice)
+        until, pc = clock.iso(choice.until), choice.likeliest
+        if pc == record["to_pc"] and not late.crash:
+            parked = operations.park(me, record["id"], until, pc, record["epoch"])
+        else:
+            parked = _moved(me, late, pc, until)
+        return Rescue(parked, f"{about}; parked for {pc} until {clock.local(choice.until)}", choice)
+    if not late.crash and source != record["to_pc"] and silent.get(source, 0.0) < LEASE_SECONDS:
+        return Rescue(_moved(me, late, source), f"{about}; back to {source}", choice)
     return Rescue(None, f"{about}; nobody else can take it", choice)
 
 
-def _taken_over(
-    me: str,
-    fleet: Record,
-    heartbeats: Mapping[str, Record],
-    late: Overdue,
-    silent: Mapping[str, float],
-    now: float,
-) -> Rescue:
+def _moved(me: str, late: Overdue, to_pc: str, parked_until: str | None = None) -> Record:
     record = late.record
-    choice = choose(fleet, heartbeats, record["owner"], record, now, silent=silent, crash=True)
-    about = f"handoff {record['id']}: {late.why}"
-    if choice.to_pc is None:
-        return Rescue(None, f"{about}; nobody can take it over", choice)
-    made = operations.takeover(me, record["id"], record["epoch"], choice.to_pc, late.why)
-    return Rescue(made, f"{about}; {choice.to_pc} takes it over", choice)
-
-
-def whose(record: Record) -> str:
-    """The PC on which a handoff was last worked on: its account is the one that stopped."""
-    visited = record.get("visits") or []
-    return str(visited[-1]["pc"] if visited else record["from_pc"])
+    if late.crash:
+        return operations.takeover(me, record["id"], record["epoch"], to_pc, late.why, parked_until)
+    return operations.reroute(me, record["id"], to_pc, record["epoch"], late.why, parked_until)

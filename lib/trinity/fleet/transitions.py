@@ -132,6 +132,8 @@ def bury(tree: Tree, operation: Operation) -> Edits | Refusal:
     found = in_state(tree, operation, *WAITING, *HELD)
     if isinstance(found, Refusal):
         return found
+    if not same_epoch(found, operation):
+        return older(found, operation)
     return put_back(
         found,
         operation,

@@ -40,5 +40,11 @@ def bars_until(record: dict[str, Any], pc: str) -> float | None:
     return max(ends, default=None)
 
 
+def last_pc(record: dict[str, Any]) -> str:
+    """The PC on which a handoff was last worked on: its account is the one that stopped."""
+    listed = _visits(record)
+    return str(listed[-1]["pc"] if listed else record["from_pc"])
+
+
 def _visits(record: dict[str, Any]) -> list[Visit]:
     return list(record.get("visits") or [])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +87,19 @@ def run_command(command: list[str], pc: str) -> None:
         raise TrinityError(f"the wake command '{arguments[0]}' failed with {done.returncode}: {(said or [''])[-1]}")
 
 
+def can_rouse(fleet: Mapping[str, Any], pc: str, command: Sequence[str]) -> bool:
+    """Is there a way to switch this PC on?"""
+    return bool(fleet["pcs"].get(pc, {}).get("mac") or command)
+
+
 def rouse(home: Home, fleet: Mapping[str, Any], pc: str, command: list[str]) -> list[str]:
     """Switch a PC on by what is configured for it; returns what was done, nothing when there is no way or too often."""
     entry = fleet["pcs"].get(pc, {})
-    if not (entry.get("mac") or command) or not may_wake(home, pc):
+    if not can_rouse(fleet, pc, command) or not may_wake(home, pc):
         return []
     done = []
     if entry.get("mac"):
-        send_packet(entry["mac"], entry.get("wake_address", BROADCAST))
+        send_packet(entry["mac"], entry.get("wake_address", BROADCAST), entry.get("wake_port", PORT))
         done.append(f"wake packet to {entry['mac']}")
     if command:
         run_command(command, pc)

@@ -17,7 +17,7 @@ from trinity.errors import TrinityError
 from trinity.fleet import names, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import company, holding, pausing, rounds, starting, unpacking, waiting
+from trinity.relay import company, holding, pausing, rounds, sending, starting, unpacking, waiting
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.relay.rounds import Round
 from trinity.work import fence, launch
@@ -42,11 +42,14 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
                 made.waiting.append((record, error.message))
                 made.due(made.now + config.interval_seconds)
         for record in records:
+            sending.keep_fences(made, record)
             if record not in mine:
                 made.waiting.append((record, f"with {record['to_pc']}"))
         _stray_wake(made, link.state.last())
         if not link.offline:
-            made.due(company.round_of(link, snapshot, evaluation, made.paused))
+            busy = made.running >= config.resume.at_once
+            # The state as this round has left it: what is done holds no lease any more.
+            made.due(company.round_of(link, link.state.last(), evaluation, made.paused, busy))
         return made
 
 

@@ -10,36 +10,25 @@ from typing import Any
 from trinity import clock, files, program
 from trinity.credit.evaluation import Evaluation
 from trinity.errors import BadRecord, TrinityError
-from trinity.fleet import choice, heartbeats, lease, rescue, rotation
+from trinity.fleet import choice, heartbeats, lease, rescue
 from trinity.fleet.choice import Choice
-from trinity.fleet.snapshot import Refusal, Snapshot
+from trinity.fleet.snapshot import Snapshot
+from trinity.relay import ability, rousing, spending
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.work import lease as leases
 
 _MARK = "beat.json"
 
 
-def fleet_of(snapshot: Snapshot) -> Record | None:
-    """The fleet's document when it has more than one PC."""
-    found = rotation.read(snapshot)
-    if found is None or isinstance(found, Refusal) or len(found["rotation"]) < 2:
-        return None
-    return found
-
-
 def choose(link: Link, snapshot: Snapshot, record: Record) -> Choice | None:
     """Who should go on with this work; None in a fleet of one. Raises Offline, Busy."""
-    fleet = fleet_of(snapshot)
+    fleet = link.fleet(snapshot)
     if fleet is None:
         return None
     beats, _ = heartbeats.read_all(link.state)
-    silent = lease.silence(link.home, _marks(beats))
-    return choice.choose(fleet, beats, link.config.pc, record, clock.now(), silent=silent)
-
-
-def _marks(beats: dict[str, Record]) -> dict[str, str]:
-    # A beat says when it was made: two that say the same are one.
-    return {pc: str(beat["timestamp"]) for pc, beat in beats.items()}
+    silent = lease.silence(link.home, heartbeats.marks(link.state))
+    spent = spending.today(link.home)
+    return choice.choose(fleet, beats, link.config.pc, record, clock.now(), silent=silent, spent=spent)
 
 
 def in_words(found: Choice) -> str:
@@ -47,24 +36,27 @@ def in_words(found: Choice) -> str:
     return "; ".join(f"{pc}: {why}" for pc, why in sorted(found.why.items()))[:600]
 
 
-def round_of(link: Link, snapshot: Snapshot, answer: Evaluation, paused: bool) -> float | None:
+def round_of(link: Link, snapshot: Snapshot, answer: Evaluation, paused: bool, busy: bool) -> float | None:
     """Beat when it is time and, unless paused, look after what others let lie; returns when to come again (None: a fleet
-    of one)."""
-    fleet = fleet_of(snapshot)
+    of one). `busy`: as much work runs here as may at a time."""
+    fleet = link.fleet(snapshot)
     if fleet is None:
         return None
     every = lease.heartbeat_seconds(len(fleet["rotation"]))
     last = _last(link)
-    if clock.now() - last < every and answer.status == _status(link):
+    unable = ability.unable(link.home, link.config)
+    news = [answer.status, unable, busy]
+    if clock.now() - last < every and news == _mark(link).get("news"):
         return last + every
     began = clock.boottime()
-    link.beat("alive", **about(answer))
+    version = ability.client_version(link.home, link.config)
+    link.beat("alive", **about(answer), unable=unable, busy=busy, client_version=version)
     if not link.offline:
         lease.renew(link.home, began)
         for record in link.handoffs(snapshot):
             if record["state"] in ("claimed", "running") and record["owner"] == link.config.pc:
                 hold_on(link, record, began)
-        files.write_json(link.home.root / _MARK, {"at": clock.now(), "status": answer.status})
+        files.write_json(link.home.root / _MARK, {"at": clock.now(), "news": news})
         if not paused:
             _look_after(link, snapshot, fleet)
     return clock.now() + every
@@ -99,10 +91,6 @@ def _last(link: Link) -> float:
     return float(at) if isinstance(at, int | float) and at <= clock.now() else 0.0
 
 
-def _status(link: Link) -> object:
-    return _mark(link).get("status")
-
-
 def _mark(link: Link) -> dict[str, Any]:
     try:
         mark = files.read_or(link.home.root / _MARK, dict)
@@ -113,11 +101,13 @@ def _mark(link: Link) -> dict[str, Any]:
 
 def _look_after(link: Link, snapshot: Snapshot, fleet: Record) -> None:
     beats, _ = heartbeats.read_all(link.state)
-    silent = lease.silence(link.home, _marks(beats))
+    silent = lease.silence(link.home, heartbeats.marks(link.state))
     records = [r for r in link.handoffs(snapshot) if r["state"] in OPEN_STATES and _movable(r)]
-    waited = lease.silence(link.home, lease.waiting(records), "handoffs")
+    waited = lease.silence(link.home, lease.waiting(records, clock.now()), "handoffs")
+    rousing.for_waiting(link, fleet, records, silent, waited)
     for late in lease.overdue(records, silent, waited, link.config.pc):
-        found = rescue.propose(link.config.pc, fleet, beats, late, silent, clock.now())
+        spent = spending.today(link.home)
+        found = rescue.propose(link.config.pc, fleet, beats, late, silent, clock.now(), spent)
         program.log(link.home, "fleet", found.text)
         if found.operation is not None:
             try:

@@ -25,10 +25,12 @@ OPEN_STATES = ("queued", "parked", "claimed", "running")
 
 @dataclass(frozen=True)
 class Submitted:
-    """`visible`: the fleet has it; else it waits in the outbox. `refused` says why the state did not take it."""
+    """`visible`: the fleet has it; else it waits in the outbox. `refused` says why the state did not take it, and with
+    `kept` why the remote did not: it is safe in the outbox and tried again."""
 
     visible: bool
     refused: str = ""
+    kept: bool = False
 
 
 class Link:
@@ -73,9 +75,12 @@ class Link:
         if mine is None or mine.outcome == "applied":
             # Absent: another process of this PC delivered it in between.
             return Submitted(True)
-        if mine.outcome == "waiting" and not keep:
+        if mine.outcome == "waiting":
+            self.offline = self.offline or mine.reason
+        if mine.outcome in ("waiting", "rejected") and not keep:
             outbox.drop(self.home, kept)
-        return Submitted(False, mine.reason if mine.outcome in ("refused", "rejected", "quarantined") else "")
+        refused = mine.reason if mine.outcome in ("refused", "rejected", "quarantined") else ""
+        return Submitted(False, refused, kept=keep and mine.outcome == "rejected")
 
     def report(self, delivered: list[Delivered]) -> None:
         """Keep in the log what a person may have to know."""
@@ -108,6 +113,13 @@ class Link:
         if fleet is None or isinstance(fleet, Refusal):
             return [self.config.pc]
         return list(fleet["rotation"])
+
+    def fleet(self, snapshot: Snapshot) -> Record | None:
+        """The fleet's document when it has more than one PC."""
+        found = rotation.read(snapshot)
+        if found is None or isinstance(found, Refusal) or len(found["rotation"]) < 2:
+            return None
+        return found
 
     def beat(self, status: str, **facts: Any) -> None:
         """Tell the fleet about this PC, and show it in the view; offline it is only not told."""

@@ -24,7 +24,7 @@ from trinity.fleet import operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
 from trinity.redaction import redact
-from trinity.relay import carrying, company, sending
+from trinity.relay import carrying, company, rousing, sending
 from trinity.relay.link import Link, Record
 from trinity.work import handoff, prompt
 
@@ -38,18 +38,20 @@ _HEAD_BYTES = 256_000
 @dataclass(frozen=True)
 class Saved:
     """The handoff, what was done about it ("created", "moved", "parked again", "kept"), whether the fleet has it, and what
-    a person should know of what travels and what does not."""
+    a person should know of what travels and what does not. `refused`: why the remote does not take it, if it does not."""
 
     record: Record
     action: str
     visible: bool
     notes: tuple[str, ...] = ()
+    refused: str = ""
 
     def text(self) -> str:
         """One line for a person."""
         record = self.record
         until = f" until {record['parked_until']}" if record["parked_until"] else ""
         where = "" if self.visible or self.action.startswith("would") else "; safe here, not yet visible to the fleet"
+        where += f": {self.refused}" if self.refused else ""
         way = f"{record['from_pc']} → {record['to_pc']}"
         return f"handoff {record['id']} {self.action}: {way}, {record['state']}{until}{where}"
 
@@ -78,13 +80,17 @@ def save(
         snapshot = link.refresh()
         known = link.of_session(snapshot, session.id) if session else _queue_handoff(link.handoffs(snapshot), limit)
         record = _record(home, config, session, limit, reason, to, excerpts)
+        there: str | None = None
         if choosing and to is None:
-            to, why = _chosen(link, snapshot, {**(known or {}), **record})
-            record = _record(home, config, session, limit, reason, to, excerpts) if to else {**record, "outcome": why}
+            to, there, why = _chosen(link, snapshot, {**(known or {}), **record})
+            waits = {"state": "parked", "parked_until": there} if there else {"state": "queued", "parked_until": None}
+            record |= {"to_pc": to, **waits} if to else {}
+            record["outcome"] = why if there or not to else None
         if known is not None:
             if to and to not in (config.pc, known["to_pc"]) and not dry_run:
-                record, notes = sending.send_on(link, known, record, to, reason)
+                record, notes = sending.send_on(link, known, record, to, record["outcome"] or reason, there)
                 link.beat("handoff_initiated", to_pc=to, reason=reason)
+                rousing.for_sent(link, link.state.last(), to)
                 return Saved(record, f"sent on to {to}", True, tuple(notes))
             return _again(link, known, record, to, dry_run)
         if dry_run:
@@ -99,26 +105,33 @@ def save(
             # The same incident noticed twice is the same operation, and counts once.
             operation["id"] = hashlib.sha256(f"{config.pc} {incident}".encode()).hexdigest()[:32]
         done = link.submit(operation)
-        if done.refused:
+        if done.refused and not done.kept:
             raise TrinityError(f"the handoff was refused: {done.refused}")
+        if done.kept:
+            program.log(home, "alarms", f"handoff {record['id']} is safe here only: {done.refused}")
         program.log(home, "handoff", f"{record['id']} created, {record['state']}, {reason}")
         if record["to_pc"] != config.pc:
             sending.close_here(home, record, record["to_pc"])
         link.beat("handoff_initiated", to_pc=record["to_pc"], reason=reason)
         for note in sent.notes:
             program.log(home, "handoff", f"{record['id']} {note}")
-        return Saved(record, "created", done.visible, tuple(sent.notes))
+        if record["state"] == "queued":
+            rousing.for_sent(link, link.state.last(), record["to_pc"])
+        return Saved(record, "created", done.visible, tuple(sent.notes), done.refused)
 
 
-def _chosen(link: Link, snapshot: Snapshot, record: Record) -> tuple[str | None, str | None]:
-    """Who goes on with it (None: this PC, after the reset), and why not the others."""
+def _chosen(link: Link, snapshot: Snapshot, record: Record) -> tuple[str | None, str | None, str | None]:
+    """Who goes on with it (None: this PC, after the reset), from when on (None: now), and why not the others."""
     try:
         found = company.choose(link, snapshot, record)
     except Busy as error:
-        return None, f"the fleet remote does not answer: {error.message}"
+        return None, None, f"the fleet remote does not answer: {error.message}"
     if found is None:
-        return None, None
-    return found.to_pc, company.in_words(found)
+        return None, None, None
+    why = company.in_words(found)
+    if found.to_pc is None and found.likeliest != link.config.pc and found.until is not None:
+        return found.likeliest, clock.iso(found.until), why
+    return found.to_pc, None, why
 
 
 def _queue_handoff(records: Sequence[Record], limit: Limit | None) -> Record | None:

@@ -12,14 +12,15 @@ from trinity import clock, program
 from trinity.config import Config
 from trinity.credit import transcript_tail
 from trinity.credit.limits import Limit
-from trinity.fleet import operations
-from trinity.relay import holding, starting
+from trinity.fleet import operations, visits
+from trinity.relay import ability, holding, starting
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, Round
 
 _NIGHT_SECONDS = 12 * 3600.0
 _MOVED_SECONDS = 2.0
 _SAME_MOMENT = 30.0  # sources tell of one refusal within seconds
+_PASSING = ("transient", "auth")
 # The source of a limit that nobody saw: a person asked for a pause.
 BY_HAND = "person"
 
@@ -28,7 +29,8 @@ def parked(made: Round, record: Record) -> Record:
     """Follow the reset, and wake the handoff once it is due; returns it as it is then."""
     until = clock.parse(record["parked_until"]) if record["parked_until"] else None
     limit = Limit.from_document(record["limit"]) if record.get("limit") else None
-    until, ended = _followed(made, limit, until)
+    here = visits.last_pc(record) == made.config.pc
+    until, ended = _followed(made, limit, until) if here else (_own_reset(made, until), False)
     until_text = clock.iso(until) if until is not None else None
     if ended:
         until_text = clock.iso(made.now)
@@ -82,6 +84,13 @@ def _followed(made: Round, limit: Limit | None, until: float | None) -> tuple[fl
     return until, until is None or made.now < until
 
 
+def _own_reset(made: Round, until: float | None) -> float | None:
+    """Another PC's limit stopped it, and it waits for the reset of this one: when that is, as it is known now."""
+    own = [limit for limit in made.evaluation.limits if limit.scope == "account" and limit.type not in _PASSING]
+    ends = [limit.resets_at for limit in own if limit.resets_at is not None]
+    return max(ends) if until is not None and own and len(ends) == len(own) else until
+
+
 def _differs(one: str, other: str) -> bool:
     return abs(clock.parse(one) - clock.parse(other)) > _MOVED_SECONDS
 
@@ -130,6 +139,9 @@ def queued(made: Round, record: Record) -> None:
     elif _resumes(made, record) >= made.config.resume.max_resumes:
         program.log(made.home, "alarms", f"handoff {record['id']} was resumed {made.config.resume.max_resumes} times")
         made.waiting.append((record, f"resumed {made.config.resume.max_resumes} times already; ready: {by_hand}"))
+    elif full := ability.full(made.home):
+        made.waiting.append((record, f"{full}: make room, or {by_hand} on another PC"))
+        made.due(made.now + LATER_SECONDS)
     elif how == "headless" and made.running >= made.config.resume.at_once:
         made.waiting.append((record, "next, when the running one has ended"))
         made.due(made.now + LATER_SECONDS)

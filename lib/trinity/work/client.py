@@ -49,6 +49,12 @@ def find(configured: str | None) -> str:
     raise TrinityError("Claude Code is not installed", "npm install -g @anthropic-ai/claude-code")
 
 
+def identity(client: str) -> list[object]:
+    """What tells the program that lies there now from any later one."""
+    found = os.stat(client)
+    return [os.path.realpath(client), found.st_size, found.st_mtime_ns]
+
+
 def version(client: str) -> tuple[int, ...] | None:
     """The client's version, None when it does not say one within 20 s."""
     try:

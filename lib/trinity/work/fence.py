@@ -38,6 +38,15 @@ def is_raised(home: Home, session_id: str) -> bool:
     return path.is_symlink() or path.exists()
 
 
+def raised_at(home: Home, session_id: str) -> float | None:
+    """Since when (epoch seconds) the conversation is closed here; None when it is open."""
+    path = session_notes.place(home.fence, session_id)
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
 def held_prompts(home: Home, session_id: str) -> list[Path]:
     """The prompts that were refused and kept, oldest first."""
     session_notes.place(home.fence, session_id)

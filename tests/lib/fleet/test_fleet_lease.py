@@ -110,9 +110,11 @@ def test_only_what_waits_too_long_or_has_a_silent_holder_is_overdue(new_record: 
     queued, held = handoff(new_record), handoff(new_record, held={"pc": "PC2", "why": "the first from PC1"})
     runs = handoff(new_record, state="running", owner="PC2", epoch=1)
     manual = handoff(new_record, state="running", owner="PC2", epoch=1, takeover="manual")
-    parked = handoff(new_record, state="parked")
-    records = [queued, held, runs, manual, parked]
-    assert set(lease.waiting(records)) == {queued["id"]}
+    parked = handoff(new_record, state="parked", parked_until="2026-11-20T11:00:00Z")
+    for_ever = handoff(new_record, state="parked")
+    records = [queued, held, runs, manual, parked, for_ever]
+    assert set(lease.waiting(records, NOW)) == {queued["id"]}
+    assert set(lease.waiting(records, NOW + 3600)) == {queued["id"], parked["id"]}  # due, and nobody wakes it
     assert lease.overdue(records, {"PC2": LEASE_SECONDS - 1}, {queued["id"]: ACCEPT_SECONDS - 1}, "PC3") == []
     late = lease.overdue(records, {"PC2": LEASE_SECONDS}, {queued["id"]: ACCEPT_SECONDS}, "PC3")
     assert [(each.record["id"], each.crash) for each in late] == [(queued["id"], False), (runs["id"], True)]
@@ -147,13 +149,22 @@ def test_when_nobody_else_can_it_is_parked_where_something_is_left_first(new_rec
     third = {**USED_UP, "limits": [limit("2026-11-20T12:00:00Z")]}
     made = rescue.propose("PC3", FLEET, {"PC3": third}, late, {}, NOW)
     assert made.operation is not None
-    asked = [made.operation[name] for name in ("type", "to_pc", "until")]
-    assert asked == ["park", "PC3", "2026-11-20T12:00:00Z"]
+    asked = [made.operation[name] for name in ("type", "to_pc", "parked_until")]
+    assert asked == ["reroute", "PC3", "2026-11-20T12:00:00Z"]
+    late = Overdue({**record, "to_pc": "PC1"}, "x", False)
+    made = rescue.propose("PC3", FLEET, {"PC2": USED_UP, "PC3": USED_UP}, late, {}, NOW)
+    assert made.operation is not None and (made.operation["type"], made.operation["to_pc"]) == ("park", "PC1")
     late = Overdue({**record, "limit": limit("2026-11-20T09:00:00Z")}, "x", False)
     made = rescue.propose("PC3", FLEET, {"PC3": USED_UP}, late, {}, NOW)
     assert made.operation is not None and (made.operation["type"], made.operation["to_pc"]) == ("reroute", "PC1")
-    late = Overdue({**record, "limit": None}, "x", False)
-    made = rescue.propose("PC3", FLEET, {"PC3": USED_UP}, late, {}, NOW)
+
+
+def test_what_nobody_takes_comes_home_if_home_is_there(new_record: Callable[..., Record]) -> None:
+    late = Overdue(handoff(new_record), "PC2 did not accept it within 10 min", False)
+    made = rescue.propose("PC3", FLEET, {"PC3": USED_UP}, late, {"PC1": LEASE_SECONDS - 1}, NOW)
+    assert made.operation is not None and (made.operation["type"], made.operation["to_pc"]) == ("reroute", "PC1")
+    assert made.operation["reason"] == late.why and made.text.endswith("back to PC1")
+    made = rescue.propose("PC3", FLEET, {"PC3": USED_UP}, late, {"PC1": LEASE_SECONDS}, NOW)
     assert made.operation is None and made.text.endswith("nobody else can take it")
 
 
@@ -164,7 +175,14 @@ def test_a_silent_holders_work_goes_to_a_live_pc_that_has_something_left(new_rec
     assert made.operation is not None
     assert [made.operation[name] for name in ("type", "to_pc", "epoch")] == ["takeover", "PC3", 3]
     made = rescue.propose("PC3", FLEET, {"PC1": USED_UP, "PC3": USED_UP}, late, {"PC2": 900.0}, NOW)
-    assert made.operation is None and made.text.endswith("nobody can take it over")
+    assert made.operation is None and made.text.endswith("nobody else can take it")
+    # Home has nothing left either, but one knows until when: it waits there, not with a PC that is gone.
+    late = Overdue({**record, "limit": limit("2026-11-20T11:00:00Z")}, "x", True)
+    first = {**USED_UP, "limits": [limit("2026-11-20T12:00:00Z")]}
+    made = rescue.propose("PC3", FLEET, {"PC1": first, "PC3": USED_UP}, late, {"PC2": 900.0}, NOW)
+    assert made.operation is not None
+    asked = [made.operation[name] for name in ("type", "to_pc", "parked_until")]
+    assert asked == ["takeover", "PC1", "2026-11-20T12:00:00Z"]
 
 
 def test_of_two_that_reroute_the_same_only_one_does(
