@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trinity.face.credit_monitor import save_handoff_state as save_handoff_state
     from trinity.face.credit_monitor import trigger_handoff as trigger_handoff
     from trinity.face.credit_monitor import update_dashboard_data as update_dashboard_data
+    from trinity.usage import log_call as log_call
 
 _FACE = {
     "CreditMonitor": "trinity.face.credit_monitor",
@@ -20,6 +21,7 @@ _FACE = {
     "trigger_handoff": "trinity.face.credit_monitor",
     "get_next_pc": "trinity.face.credit_monitor",
     "update_dashboard_data": "trinity.face.credit_monitor",
+    "log_call": "trinity.usage.log_call",  # the module itself
 }
 
 
@@ -28,4 +30,5 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'trinity' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_FACE[name]), name)
+    found = import_module(_FACE[name])
+    return found if _FACE[name].endswith(f".{name}") else getattr(found, name)

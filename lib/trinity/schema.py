@@ -29,6 +29,7 @@ KINDS = (
     "parcel",
     "prices",
     "usage_summary",
+    "api_call",
 )
 VERSION = 1
 _SHOWN = 8
