@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.send_response(200)
         self._headers({"content-type": "text/event-stream", "cache-control": "no-cache", "connection": "close"})
-        self._headers(headers)
+        self._headers({"request-id": replies.new_id("req"), **headers})
         self.end_headers()
         try:
             for event in replies.events(step, request.model):

@@ -20,6 +20,7 @@ from trinity.errors import TrinityError
 from trinity.fleet import parts
 from trinity.relay import carrying
 from trinity.relay.link import Link, Record
+from trinity.usage import brought
 from trinity.work import conversation
 from trinity.work.carry import restore
 
@@ -119,6 +120,8 @@ def _unpack(
     session["been"] = [*session.get("been", []), {"pc": session.get("pc", record["from_pc"]), "cwd": old}][-_PLACES:]
     session |= {"cwd": str(cwd), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
     if (fetched / carrying.CONVERSATION).is_dir():
+        # Before it lies there: the ledger must never see it without knowing that another PC has paid for it.
+        brought.note(link.home, session["session_id"], fetched / carrying.CONVERSATION)
         placed = conversation.place(
             fetched / carrying.CONVERSATION, Path(config.profiles[0]), cwd, session["session_id"]
         )

@@ -15,16 +15,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from trinity.errors import Busy
 from trinity.home import Home
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS file (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, device INTEGER, inode INTEGER, size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, offset INTEGER NOT NULL, head BLOB NOT NULL, state TEXT NOT NULL DEFAULT '',
-    gone INTEGER NOT NULL DEFAULT 0
+    mtime_ns INTEGER NOT NULL, offset INTEGER NOT NULL, head BLOB NOT NULL, tail BLOB NOT NULL,
+    state TEXT NOT NULL, gone INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS origin (
     id INTEGER PRIMARY KEY, session_id TEXT NOT NULL, agent_id TEXT NOT NULL, project TEXT NOT NULL, account TEXT NOT NULL,
@@ -40,7 +42,7 @@ CREATE TABLE IF NOT EXISTS billed (
     cache_write_1h INTEGER NOT NULL, web_search INTEGER NOT NULL, web_fetch INTEGER NOT NULL, tools TEXT NOT NULL,
     seconds REAL, copied INTEGER NOT NULL, PRIMARY KEY (message_id, request_id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS brought (message_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS brought (message_id TEXT PRIMARY KEY, session_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS total (
     quarter INTEGER NOT NULL, origin INTEGER NOT NULL, kind INTEGER NOT NULL, messages INTEGER NOT NULL,
     input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write_5m INTEGER NOT NULL,
@@ -71,13 +73,58 @@ CREATE INDEX IF NOT EXISTS billed_time ON billed (time);
 """
 
 
+NAME = "usage.db"
+
+
 @contextmanager
 def opened(home: Home) -> Iterator[sqlite3.Connection]:
-    """The ledger of `home`, made when there is none; what the block does is committed, or undone when it raises."""
-    connection = sqlite3.connect(home.root / "usage.db", timeout=30)
+    """The ledger of `home`, made when there is none; what the block does is committed, or undone when it raises.
+
+    One that is damaged is put into quarantine, with what can be read of it saved into a new one.
+    """
+    connection = connect(home)
     try:
-        connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
         with connection:
             yield connection
     finally:
         connection.close()
+
+
+def connect(home: Home) -> sqlite3.Connection:
+    """An open ledger with all tables; raises Busy when another process holds it for half a minute."""
+    path = home.root / NAME
+    try:
+        return _connected(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and not damaged(error):
+            raise Busy(f"'{path}' is in use: {error}", "try again in a moment") from None
+        from trinity.usage import repair
+
+        repair.renew(home, str(error))
+        return _connected(path)
+
+
+def damaged(error: sqlite3.Error) -> bool:
+    """Is this what SQLite says of a file that is no sound database?"""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or (
+        "malformed" in str(error) or "disk I/O" in str(error) or "no such column" in str(error)
+    )
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            prepare(connection)
+            path.chmod(0o600)
+        connection.execute("PRAGMA synchronous=NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make all tables."""
+    connection.executescript(f"PRAGMA journal_mode=WAL; {SCHEMA} PRAGMA user_version={VERSION};")

@@ -1,0 +1,225 @@
+"""A transcript's new lines, read fast: a line is told by how it begins, an answer's numbers are cut out where they stand.
+
+The fast way takes a line only when its beginning, its `usage` and its end are as the client writes them; any other line that
+could bill something goes to `lines`, which parses it. It runs as a process of its own too: standard library only, no
+imports of the rest, results are what `marshal` takes.
+"""
+
+from __future__ import annotations
+
+from calendar import timegm
+from typing import Any
+
+from trinity.usage import lines, shapes, tasks
+
+_MINUTES = 20_000
+_LONGEST_WAIT = 3600.0  # behind a longer silence was a sleeping machine, not a thinking model
+
+
+# How a line begins and what stands behind its content, as matches, and where it begins and ends.
+Line = tuple[Any, Any, int, int]
+
+
+class Reading:
+    """What one file's new lines say. `origins` and `kinds` are what the rows' numbers stand for."""
+
+    def __init__(self, state: dict[str, Any], foreign: int) -> None:
+        self.rows: dict[str, list[Any]] = {}
+        self.errors: list[tuple[str, float, str, str, str]] = []
+        self.brought: list[str] = []
+        self.aside: dict[str, int] = {}
+        self.origins: dict[tuple[Any, ...], int] = {}
+        self.kinds: dict[tuple[Any, ...], int] = {}
+        self.tasks = tasks.Tasks(state)
+        self.asked: float = state.get("asked", 0.0)
+        self.question: tuple[int, int] | None = None
+        self.foreign = foreign
+        self.slow = self.fast = 0
+
+    def state(self) -> dict[str, Any]:
+        return {**self.tasks.state(), "asked": self.asked}
+
+    def put_aside(self, why: str) -> None:
+        self.aside[why] = self.aside.get(why, 0) + 1
+
+    def piece(self, data: bytes, end: int, offset: int) -> None:
+        """The whole lines of `data[:end]`, which stand at `offset` of the file."""
+        find, rfind = data.find, data.rfind
+        head, other_of, usage_of = shapes.HEAD.match, shapes.OTHER.match, shapes.USAGE.match
+        start = 0
+        # An answer is a run of lines, one a block: the largest of them is looked at in full, when the run is over.
+        best: Line | None = None
+        run = b""
+        tools: list[tuple[bytes, int, int]] = []
+        while start < end:
+            stop = find(b"\n", start, end) + 1
+            match = head(data, start)
+            if match is not None:
+                at = rfind(shapes.BEHIND, match.end(), stop)
+                used = usage_of(data, at) if at > 0 else None
+                if used is not None:
+                    own = match[3] or match[4]
+                    here = (match, used, start, stop)
+                    if best is None or own != run:
+                        if best is not None:
+                            self.answer(data, offset, best, tools)
+                        best, run, tools = here, own, []
+                    elif used.group(1, 2, 3, 5) != best[1].group(1, 2, 3, 5) and _total(here) > _total(best):
+                        best = here
+                    if match[7] is not None:
+                        tools.append((match[7], start, stop))
+                    self.fast += 1
+                    start = stop
+                    continue
+            other = other_of(data, start)
+            if other is None:
+                if best is not None:
+                    self.answer(data, offset, best, tools)
+                    best, run = None, b""
+                self.slowly(data[start:stop], offset + start)
+            elif other[1]:
+                if best is not None:
+                    self.answer(data, offset, best, tools)
+                    best, run = None, b""
+                self.question = (other.end(), stop)
+                if self.tasks.wanted and find(b'"toolUseResult":{"task":{', start, stop) > 0:
+                    self.tasks.made(data[start:stop])
+            start = stop
+        if best is not None:
+            self.answer(data, offset, best, tools)
+        self.asked = self.moment(data) or self.asked
+
+    def answer(self, data: bytes, offset: int, line: Line, tools: list[tuple[bytes, int, int]]) -> None:
+        """The largest line of an answer: a row, if it is as it looks."""
+        match, used, start, stop = line
+        behind, at = match.end(), used.start()
+        find = data.find
+        tail = shapes.TAIL.match(data, used.end())
+        if (
+            tail is None
+            or tail.end() != stop
+            # Another `usage`, a second block, or a line that a killed client left half and another continued.
+            or find(b'"usage"', behind, at) > 0
+            or find(b'},{"type":"', behind, at) > 0
+            or find(b'{"parentUuid":', behind, at) > 0
+            or (used[10] and used[10].count(b'"type":') != used[10].count(b'"type":"message"'))
+            or (base := _minutes.get(tail[2]) or _minute(tail[2])) < 0
+        ):
+            self.slowly(data[start:stop], offset + start)
+            return
+        request, _, second, milli, cwd, session, other_session = tail.groups()
+        agent, model, own, own_too, model_too, _, _ = match.groups()
+        given, written, read, long, out, search, fetch, tier, long_too, _, speed = used.groups()
+        time = base + int(second) + int(milli) / 1000
+        asked = self.moment(data) or self.asked
+        seconds = time - asked
+        self.question, self.asked = None, 0.0
+        given, written, read, out, long = int(given), int(written), int(read), int(out), int(long or long_too or 0)
+        if long > written:
+            long = written
+        origin = (session, agent or b"", cwd, self.tasks.current)
+        place = self.origins.get(origin)
+        if place is None:
+            place = self.origins[origin] = len(self.origins)
+        sort = (model or model_too, tier or b"", speed or b"")
+        number = self.kinds.get(sort)
+        if number is None:
+            number = self.kinds[sort] = len(self.kinds)
+        row = [
+            str(own or own_too, "utf-8", "replace"), str(request or b"", "utf-8", "replace"), time, place, number,
+            given, out, read, written - long, long, int(search or 0), int(fetch or 0), "",
+            seconds if asked and 0 <= seconds <= _LONGEST_WAIT else None,
+            1 if other_session and other_session != session else 0, offset + start < self.foreign,
+            given + out + read + written,
+        ]  # fmt: skip
+        row = self.add(row)
+        for name, begun, ended in tools:
+            self.tool(row, str(name, "utf-8", "replace"), data, begun, ended)
+
+    def moment(self, data: bytes) -> float:
+        """When the question was asked that stands in `data`; 0 where there is none."""
+        if self.question is None:
+            return 0.0
+        at = data.find(shapes.TIMESTAMP, *self.question)
+        found = shapes.MOMENT.match(data, at) if at >= 0 else None
+        self.question = None
+        if found is None:
+            return 0.0
+        return max(0, _minutes.get(found[1]) or _minute(found[1])) + int(found[2]) + int(found[3]) / 1000
+
+    def add(self, row: list[Any]) -> list[Any]:
+        """Keep the largest row of a message; the row that is kept."""
+        known = self.rows.get(row[0])
+        if known is None:
+            self.rows[row[0]] = row
+            return row
+        if row[1] != known[1] and row[1] and known[1] and row[2] != known[2]:
+            # The same id for another request: both are billed.
+            known = self.rows.setdefault(f"{row[0]} {row[1]}", row)
+        if row[16] > known[16]:
+            known[2], known[5:12], known[16] = row[2], row[5:12], row[16]
+        known[1] = known[1] or row[1]
+        known[14] = min(known[14], row[14])
+        known[15] = known[15] and row[15]
+        if known[13] is None:
+            known[13] = row[13]
+        for name in row[12].split(",") if row[12] else ():
+            _name_tool(known, name)
+        return known
+
+    def tool(self, row: list[Any], name: str, data: bytes, start: int, stop: int) -> None:
+        _name_tool(row, name)
+        if name in tasks.TOOLS:
+            self.tasks.called(data[start:stop])
+
+    def slowly(self, line: bytes, offset: int) -> None:
+        """A line that the fast way does not take."""
+        if b'"usage"' not in line and b'"isApiErrorMessage"' not in line:
+            return
+        self.slow += 1
+        try:
+            entry = lines.parse(line)
+            if entry.get("type") != "assistant":
+                return
+            if lines.is_error(entry):
+                error = lines.error(entry)
+                if error is not None and offset >= self.foreign:
+                    self.errors.append(error)
+                return
+            found = lines.messages(entry, self.tasks.current)
+        except lines.Aside as why:
+            self.put_aside(str(why))
+            return
+        for one in found:
+            one[3] = self.origins.setdefault(one[3], len(self.origins))
+            one[4] = self.kinds.setdefault(one[4], len(self.kinds))
+            self.add([*one, offset < self.foreign, sum(one[5:10])])
+        if any(name.encode() in line for name in tasks.TOOLS):
+            self.tasks.called(line)
+
+
+def _total(line: Line) -> int:
+    used = line[1]
+    return int(used[1]) + int(used[2]) + int(used[3]) + int(used[5])
+
+
+def _name_tool(row: list[Any], name: str) -> None:
+    if name not in row[12].split(","):
+        row[12] = f"{row[12]},{name}" if row[12] else name
+
+
+_minutes: dict[bytes, int] = {}
+
+
+def _minute(text: bytes) -> int:
+    """Epoch seconds of `2026-11-29T20:24`; -1 where there is no such minute."""
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    hour, minute = int(text[11:13]), int(text[14:16])
+    try:
+        made = timegm((year, month, day, hour, minute, 0)) if hour < 24 and minute < 60 else -1
+    except ValueError:
+        made = -1
+    if len(_minutes) > _MINUTES:
+        _minutes.clear()
+    _minutes[text] = made
+    return made
