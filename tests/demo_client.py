@@ -120,12 +120,14 @@ class Conversation:
         for group in settings.get("hooks", {}).get(event, []):
             for hook in group["hooks"]:
                 command = [hook["command"], *hook["args"]] if "args" in hook else ["/bin/sh", "-c", hook["command"]]
-                process = subprocess.Popen(
-                    command, cwd=self.cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-                )
-                said += process.communicate(json.dumps(payload).encode(), timeout=60)[0].decode("utf-8", "replace")
-                if process.returncode == 2 and event == "UserPromptSubmit":
-                    raise SystemExit("UserPromptSubmit operation blocked by hook")
+                done = subprocess.run(
+                    command, cwd=self.cwd, env=environment, input=json.dumps(payload).encode(), capture_output=True,
+                    timeout=60, check=False,
+                )  # fmt: skip
+                said += done.stdout.decode("utf-8", "replace")
+                if done.returncode == 2 and event == "UserPromptSubmit":
+                    why = done.stderr.decode("utf-8", "replace")
+                    raise SystemExit(f"UserPromptSubmit operation blocked by hook:\n{why}")
         return said
 
 
@@ -180,6 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--resume", metavar="SESSION")
     parser.add_argument("--output-format")
     parser.add_argument("--model")
+    parser.add_argument("--settings")
     parser.add_argument("--permission-mode", default="default")
     parser.add_argument("prompt", nargs="?")
     arguments, _ = parser.parse_known_args(argv)

@@ -14,6 +14,8 @@ from trinity.relay.link import Link, Record
 
 # The ways of starting that need no person.
 AUTOMATIC = ("headless", "tmux", "terminal")
+# So many places of a conversation stand in its record.
+PLACES = 8
 # How soon a started session is looked at again: often at first, when it fails or answers, then seldom.
 YOUNG_SECONDS = 60.0
 SOON_SECONDS = 2.0
@@ -63,3 +65,20 @@ def here(record: Record, pc: str) -> Record:
             session = {**session, "foreign": True, "transcript_path": None, "config_dir": None}
         sessions.append(session)
     return {**record, "sessions": sessions}
+
+
+def places(record: Record, session: Record) -> list[dict[str, str]]:
+    """Where the conversation of a record was so far, as `{pc, cwd}`, this session's own place last."""
+    last = {"pc": session.get("pc", record["from_pc"]), "cwd": session["cwd"]}
+    return [*session.get("been", []), last]
+
+
+def been(record: Record, sessions: list[Record], pc: str) -> list[Record]:
+    """The sessions, told anew by `pc`, with the places that the record knows of them."""
+    known = {session["session_id"]: places(record, session) for session in record.get("sessions") or []}
+    found = []
+    for session in sessions:
+        before = known.get(session["session_id"], [])
+        before = [place for at, place in enumerate(before) if place["pc"] != pc or at + 1 < len(before)]
+        found.append({**session, "been": before[-PLACES:]} if before else session)
+    return found

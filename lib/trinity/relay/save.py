@@ -24,7 +24,7 @@ from trinity.fleet import operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
 from trinity.redaction import redact
-from trinity.relay import carrying, company, rousing, sending
+from trinity.relay import carrying, company, rounds, rousing, sending
 from trinity.relay.link import Link, Record
 from trinity.work import handoff, prompt
 
@@ -87,6 +87,7 @@ def save(
             record |= {"to_pc": to, **waits} if to else {}
             record["outcome"] = why if there or not to else None
         if known is not None:
+            record = {**record, "sessions": rounds.been(known, record["sessions"], config.pc)}
             if to and to not in (config.pc, known["to_pc"]) and not dry_run:
                 record, notes = sending.send_on(link, known, record, to, record["outcome"] or reason, there)
                 link.beat("handoff_initiated", to_pc=to, reason=reason)

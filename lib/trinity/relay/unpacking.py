@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from trinity import git, schema
 from trinity.config import Config
 from trinity.errors import TrinityError
 from trinity.fleet import parts
-from trinity.relay import carrying
+from trinity.relay import carrying, rounds
 from trinity.relay.link import Link, Record
 from trinity.usage import brought
 from trinity.work import conversation
@@ -26,7 +27,6 @@ from trinity.work.carry import restore
 
 _DEEPEST = 3
 _SHOWN = 5
-_PLACES = 8
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,13 @@ def take_back(link: Link, config: Config, record: Record) -> Arrived:
             f"on {record['owner']}: trinity handoffs show {record['id']}",
         )
     session = dict(record["sessions"][0])
-    return _received(link, config, record, session, _top(Path(session["cwd"])))
+    here = _before(record, session, config.pc)
+    return _received(link, config, record, session, _top(here) if here else None)
+
+
+def _before(record: Record, session: dict[str, Any], pc: str) -> Path | None:
+    """The folder that the work had on this PC first; None when it was never here."""
+    return next((Path(place["cwd"]) for place in rounds.places(record, session) if place["pc"] == pc), None)
 
 
 def _top(folder: Path) -> Path | None:
@@ -85,7 +91,9 @@ def _received(link: Link, config: Config, record: Record, session: dict[str, Any
 
 def _target(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Path:
     base = Path(config.work_folder) if config.work_folder else link.home.root / "work"
-    return base / f"{Path(session['cwd']).name or 'work'}-{record['id'][-8:]}-e{record['epoch']}"
+    # On its third PC the work has the name that the second one gave it.
+    name = re.sub(rf"-{record['id'][-8:]}-e\d+$", "", Path(session["cwd"]).name)
+    return base / f"{name or 'work'}-{record['id'][-8:]}-e{record['epoch']}"
 
 
 def _in_words(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Arrived:
@@ -117,7 +125,7 @@ def _unpack(
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
     session.pop("foreign", None)
     # The conversation is full of the places where it was; on each PC some of them may be somebody's.
-    session["been"] = [*session.get("been", []), {"pc": session.get("pc", record["from_pc"]), "cwd": old}][-_PLACES:]
+    session["been"] = rounds.places(record, session)[-rounds.PLACES :]
     session |= {"cwd": str(cwd), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
     if (fetched / carrying.CONVERSATION).is_dir():
         # Before it lies there: the ledger must never see it without knowing that another PC has paid for it.
