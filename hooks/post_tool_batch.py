@@ -1,4 +1,5 @@
-"""PostToolBatch: records that a batch of tools has run, and ends the turn of a conversation that was handed away."""
+"""PostToolBatch: records that a batch of tools has run, and ends the turn of a conversation that was handed away, or of an
+unattended one whose account is as good as used up."""
 
 import sys
 

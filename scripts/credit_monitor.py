@@ -73,7 +73,7 @@ def _once(arguments: argparse.Namespace) -> int:
     _used(state, settings)
     answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     lines: list[str] = []
-    if answer.stopped:
+    if act.is_due(state, settings, answer):
         lines = act.act(state, settings, answer)[1]
         answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     next_at = min((limit.resets_at for limit in answer.limits if limit.resets_at), default=None)

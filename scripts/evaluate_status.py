@@ -31,14 +31,15 @@ def main(argv: list[str] | None = None) -> int:
     answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     lines: list[str] = []
     steps: list[dict[str, Any]] = []
-    if arguments.act and answer.stopped:
-        # Imported here: an evaluation with nothing to act upon stays cheap.
+    if arguments.act:
+        # Imported here: what only shows a status stays cheap.
         from trinity.relay import act, watch
 
-        done, lines = act.act(state, settings, answer, arguments.dry_run)
-        steps = [step.document() for step in done]
-        if done and not arguments.dry_run:
-            watch.call(state)
+        if act.is_due(state, settings, answer):
+            done, lines = act.act(state, settings, answer, arguments.dry_run)
+            steps = [step.document() for step in done]
+            if done and not arguments.dry_run:
+                watch.call(state)
     from trinity.relay import board
 
     board.write(state, settings, answer)
@@ -79,6 +80,8 @@ def _preview(settings: config.Config, answer: Evaluation) -> list[str]:
         "at a limit now:",
         f"  an unattended session (claude -p) would be parked until the reset and {unattended}",
         f"  an interactive session would be parked; its client's own wait is left alone, else it would {interactive}",
+        f"  at {settings.ladder.window_used[-1]:g} % of a window an unattended session is stopped between two tools,",
+        "  and waits likewise",
         f"  permission mode {resume.permission_mode}, at most {resume.max_resumes} resumes a conversation and night",
     ]
     if settings.account.kind == "unknown":

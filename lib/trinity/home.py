@@ -30,6 +30,7 @@ runs/ logs/        what resumed sessions printed, and logs
 quarantine/ held/  damaged files and held prompts, with the reason; nothing is deleted
 fence/ lease/ guard/
                    what the hooks refuse in single sessions: work that went elsewhere or was accepted here
+drain/             unattended sessions that stop between two tools, because a window is as good as used up
 """
 
 _FOLDERS = {
@@ -60,6 +61,7 @@ class Home:
         self.fence = root / "fence"
         self.lease = root / "lease"
         self.guard = root / "guard"
+        self.drain = root / "drain"
         self.locks = root / "locks"
         self.notes = root / "notes"
         self.runs = root / "runs"

@@ -19,7 +19,7 @@ from trinity.credit.ahead import Ahead
 from trinity.credit.event_log import Reading
 from trinity.credit.fold import Folder
 from trinity.credit.limits import Limit
-from trinity.credit.picture import Picture, Session
+from trinity.credit.picture import DRAINED, Picture, Session
 from trinity.credit.status import Signal
 from trinity.credit.window import Counts
 from trinity.home import Home
@@ -29,11 +29,14 @@ _FIRST_SWEEP = 6 * 3600.0
 # A transcript is written a moment before or after the clock is read.
 _SWEEP_OVERLAP = 120.0
 _FIRST_BYTES = 32_000_000
+# A session that said nothing for longer has lost its client.
+_RUNNING = 6 * 3600.0
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The answer: `status` of this PC, what made it, the limits in force, and the sessions an error has stopped."""
+    """The answer: `status` of this PC, what made it, the limits in force, the sessions that stand still, and the
+    unattended ones that do not."""
 
     time: float
     status: str
@@ -41,6 +44,7 @@ class Evaluation:
     counts: Counts
     limits: list[Limit]
     stopped: list[Session]
+    running: list[Session]
     aheads: list[Ahead]
     document: dict[str, Any]
 
@@ -93,7 +97,15 @@ def judge(config: Config, held: Picture, now: float, told: Sequence[Signal] = ()
         session for session in held.sessions.values() if _stands_still(session, now - ladder.window_minutes * 60)
     ]
     document = _document(config, held, now, counts, level, found, aheads)
-    return Evaluation(now, level, found, counts, list(held.limits), stopped, aheads, document)
+    running = [session for session in held.sessions.values() if _runs_alone(session, now)]
+    return Evaluation(now, level, found, counts, list(held.limits), stopped, running, aheads, document)
+
+
+def _runs_alone(session: Session, now: float) -> bool:
+    """Nobody sits at it, and nothing said that it has ended or stands still."""
+    return (
+        not session.interactive and session.stop is None and not session.ended_at and session.seen_at > now - _RUNNING
+    )
 
 
 def _aheads(held: Picture, now: float) -> list[Ahead]:
@@ -103,7 +115,7 @@ def _aheads(held: Picture, now: float) -> list[Ahead]:
 
 def _stands_still(session: Session, since: float) -> bool:
     """A limit holds its session for as long as it likes; an overload of hours ago is no news about now."""
-    return session.stop is not None and (session.stop.kind in ("hard", "auth") or session.stop.time >= since)
+    return session.stop is not None and (session.stop.kind in ("hard", "auth", DRAINED) or session.stop.time >= since)
 
 
 def _expire(held: Picture, now: float) -> None:

@@ -12,14 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trinity import clock
 from trinity.config import Ladder
 from trinity.credit import event_log, incidents, percentages, transcripts
+from trinity.credit.allowance import LENGTHS
 from trinity.credit.incidents import Incident, Sighting
 from trinity.credit.limits import Limit
 from trinity.credit.percentages import number
-from trinity.credit.picture import Picture, Session, Stop
+from trinity.credit.picture import DRAINED, Picture, Session, Stop
 
 _LATER = 1.0
+_WEEK = 8 * 86400.0
 _PROGRESS = ("UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "Stop")
 # A limit was seen by its session's incident, give or take the clocks' rounding and the sources' order.
 _SAME_MOMENT = 20.0
@@ -46,6 +49,8 @@ class Folder:
             self._hook(event, t)
         elif kind == "window":
             percentages.of_status_line(self.picture, self.ladder, event, t)
+        elif kind == "drain":
+            self._drained(event, t)
         elif kind in ("success", "slow", "error", "rate_limit"):
             self._recorded(str(kind), event, t)
 
@@ -113,6 +118,20 @@ class Folder:
         if seconds is not None:
             window.recorded.add(t, slow)
 
+    def _drained(self, event: dict[str, Any], t: float) -> None:
+        """Its hook has stopped an unattended session between two tools, until the reset of a window."""
+        session_id, window, until = event.get("session_id"), event.get("window"), number(event.get("until"), t + _WEEK)
+        if not isinstance(session_id, str) or window not in LENGTHS or until is None:
+            self.picture.damaged += 1
+            return
+        session = self._seen(session_id, t)
+        if session.stop is not None or t <= session.progress_at - _SAME_MOMENT:
+            return
+        limit = Limit(str(window), "account", None, until, DRAINED, t, 0.95)
+        text = f"{number(event.get('used'), 1000) or 0:g} % of the {str(window).replace('_', '-')} window used"
+        incident = f"{session_id}|drain|{clock.iso(t, milliseconds=True)}"
+        session.stop = Stop(t, incident, DRAINED, text, limit.document())
+
     # facts
 
     def _call(self, path: str, call: transcripts.ApiCall) -> None:
@@ -141,7 +160,9 @@ class Folder:
 
     def _progress(self, session: Session, t: float) -> None:
         session.progress_at = max(session.progress_at, t)
-        if session.stop is not None and t > session.stop.time:
+        # The client may still write down the tools that ran before the turn was ended.
+        late = _SAME_MOMENT if session.stop is not None and session.stop.kind == DRAINED else 0.0
+        if session.stop is not None and t > session.stop.time + late:
             session.stop = None
 
     def _failure(self, sighting: Sighting | None) -> None:

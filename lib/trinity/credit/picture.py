@@ -26,6 +26,7 @@ from trinity.errors import BadRecord
 from trinity.home import Home
 
 VERSION = 1
+DRAINED = "drain"  # the kind of a stop that a hook made before the limit, and the source of its limit
 _SESSION_SECONDS = 2 * 86400.0
 _LONGEST_LIMIT = 8 * 86400.0  # the weekly ones, and a day more
 _INCIDENT_SECONDS = 86400.0
@@ -34,7 +35,7 @@ _CACHE_BYTES = 64_000_000
 
 @dataclass
 class Stop:
-    """A session's main turn was ended by an API error at `time`; `acted` once a handoff was made of it."""
+    """A session's main turn was ended by an API error, or drained, at `time`; `acted` once a handoff was made of it."""
 
     time: float
     incident: str

@@ -38,11 +38,15 @@ def at_session_start(home: str, payload: dict[str, object]) -> None:
 
 def at_session_end(home: str, payload: dict[str, object]) -> None:
     """Starts the evaluation when the transcript's tail may hold an API error: in `-p` this is the hook that is sure
-    to run, and the error line is on disk by then. Of accepted work the result is sent home."""
+    to run, and the error line is on disk by then; and when an order to drain it lies there. Of accepted work the result
+    is sent home."""
     if system.present(f"{home}/lease/{record.session_of(payload)}.json"):
         from trinity.hooks import carried
 
         carried.at_rest(home, payload)
+    if system.present(f"{home}/drain/{record.session_of(payload)}.json"):
+        start_evaluation(home)
+        return
     transcript = payload.get("transcript_path")
     if not isinstance(transcript, str) or not transcript:
         return

@@ -1,15 +1,16 @@
 """Whether a session may go on here: asked before a prompt, before a tool, and after a batch of tools.
 
-Three files, each of one session, can say no; an ordinary session has none, and asking costs one look for each:
+Four files, each of one session, can say no; an ordinary session has none, and asking costs one look for each:
 
 - `HOME/fence/<session>.json`: its conversation was handed away: no prompt, no tool, no compaction, no next request;
 - `HOME/lease/<session>.json`: it works on a handoff that this PC accepted: no tool once the lease has run out;
 - `HOME/guard/<session>.json`: its project lies elsewhere than on the PC it came from: no tool that names the old place.
-  A session without one that is prompted in the folder of carried work gets the same.
+  A session without one that is prompted in the folder of carried work gets the same;
+- `HOME/drain/<session>.json`: a window of its account is as good as used up: no next request, if nobody sits at it.
 
 A function here returns None when nothing is refused, else the hook's exit code; what it has to say is said by then. A
-file that is there and cannot be read or understood closes its own session and no other. Whatever else goes wrong
-leaves the session open.
+file that is there and cannot be read or understood closes its own session and no other, but for an order to drain. Whatever
+else goes wrong leaves the session open.
 """
 
 from trinity.hooks import record, system
@@ -61,10 +62,14 @@ def before_tool(home: str, payload: dict[str, object]) -> int | None:
 
 
 def after_tools(home: str, payload: dict[str, object]) -> int | None:
-    """Ends the running turn of a conversation that was handed away meanwhile."""
+    """Ends the running turn of a conversation that was handed away meanwhile, or is to be drained."""
     session = record.session_of(payload)
-    if not system.present(f"{home}/fence/{session}.json"):
-        return None
-    from trinity.hooks import fence
+    if system.present(f"{home}/fence/{session}.json"):
+        from trinity.hooks import fence
 
-    return fence.end_turn(home, session)
+        return fence.end_turn(home, session)
+    if system.present(f"{home}/drain/{session}.json"):
+        from trinity.hooks import drain
+
+        return drain.end_turn(home, session, payload)
+    return None

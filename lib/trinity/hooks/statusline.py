@@ -9,6 +9,8 @@ the account with their reset in local time, what was used today, where handed-ov
 - `<PROFILE_KEY>.last`: the windows recorded last, so that only a change becomes an event;
 - `previous-<PROFILE_KEY>`: the command of the status line that was configured before, called first and shown first.
 
+A change near a window's end starts an evaluation: unattended sessions of the account are stopped before the wall.
+
 A part that fails is left out and one line in hooks.log; what is known is printed, and the exit code is 0.
 """
 
@@ -19,6 +21,7 @@ from trinity.hooks import compact_json, record, system
 
 NO_STATUS = "trinity: no status yet"
 PREVIOUS_SECONDS = 2.0
+NEARLY = 90.0  # per cent of a window from which on a change is looked at without delay
 # member of `rate_limits`, its name on the line, how its reset is written
 _WINDOWS = (("five_hour", "5h", "%H:%M"), ("seven_day", "7d", "%a %d %b %H:%M"))
 
@@ -140,6 +143,11 @@ def _record(home: str, profile: str, payload: dict[str, object], windows: dict[s
     record.append_event(home, f'"event":"window","source":"status_line",{session}{named},{told}')
     # the event first: after a crash between the two it is told twice, not never
     system.replace(f"{home}/status_line", f"{profile}.last", told.encode("ascii"))
+    if any(used >= NEARLY for used, _ in windows.values()):
+        # a daemon may look a minute later, or there is none; it comes once a percentage
+        from trinity.hooks import acting
+
+        acting.start_evaluation(home)
 
 
 def _plain(text: str) -> str:

@@ -6,6 +6,7 @@
 | CRITICAL | | log, show | show |
 | hard limit | handoff now | cannot run | cannot run |
 | 3 rate limits, error rate | handoff now, with the error excerpts | left alone: the client is retrying | show |
+| window ≥ 97 % | handoff now | drain: stopped between two tools (`drain`) | show |
 
 Auth trouble alarms and moves nothing; a request that cannot work (too long, unknown model) is no matter of credit. On one PC
 a handoff is parked here until the reset. What would be done is a plan first, so that `--dry-run` and the status show it.
@@ -22,13 +23,14 @@ from trinity.config import Config
 from trinity.credit import evaluation as evaluations
 from trinity.credit.evaluation import Evaluation
 from trinity.credit.limits import Limit
-from trinity.credit.picture import Session
+from trinity.credit.picture import DRAINED, Session
 from trinity.errors import Busy, TrinityError
 from trinity.home import Home
-from trinity.relay import pausing, save
+from trinity.relay import drain, pausing, save
 
 # The first look may come a moment after the session that made somebody install Trinity.
 _BORN_SLACK = 300.0
+_LINGERING = 600.0
 EXHAUSTION = "credit_exhaustion"
 
 
@@ -57,11 +59,24 @@ def plan(config: Config, answer: Evaluation, born: float) -> list[Step]:
         limit = Limit.from_document(stop.limit) if stop.limit else None
         if stop.kind == "hard":
             steps.append(Step(session, "handoff", _why(limit), _newest(answer.limits, limit)))
+        elif stop.kind == DRAINED and not _has_left(session, answer.time):
+            steps.append(Step(session, "wait", f"stopped between two tools: {stop.text}; it is about to end", limit))
+        elif stop.kind == DRAINED:
+            steps.append(Step(session, "handoff", f"stopped between two tools: {stop.text}", limit))
         elif stop.kind == "auth":
             steps.append(Step(session, "alarm", f"login trouble: {stop.text}", None))
         elif stop.kind == "transient":
             steps.append(_transient(session, answer))
     return steps
+
+
+def _has_left(session: Session, now: float) -> bool:
+    """Has the client of a drained session ended? One that waits for its next prompt is not taken away for a while."""
+    if session.stop is None or session.pid is None or (session.ended_at or 0.0) >= session.stop.time:
+        return True
+    import psutil
+
+    return now > session.stop.time + _LINGERING or not psutil.pid_exists(session.pid)
 
 
 def _transient(session: Session, answer: Evaluation) -> Step:
@@ -86,14 +101,20 @@ def _newest(limits: Sequence[Limit], limit: Limit | None) -> Limit | None:
     return max(same, key=lambda other: other.seen_at, default=limit)
 
 
+def is_due(home: Home, config: Config, answer: Evaluation) -> bool:
+    """Is there anything for `act` to look at? An evaluation with nothing to act upon stays cheap."""
+    return bool(answer.stopped) or drain.is_due(home, config, answer)
+
+
 def act(home: Home, config: Config, answer: Evaluation, dry_run: bool = False) -> tuple[list[Step], list[str]]:
     """Do what the plan says; returns it, and one line for each thing done. Paused, nothing is done."""
     with evaluations.opened(home, config) as held:
         steps = plan(config, answer, held.born)
     pause = pausing.read(home)
     if pause is not None or not config.act:
+        drain.stop_all(home)
         return steps, ["paused: nothing is done" if pause else "acting is off in config.json"]
-    lines = []
+    lines = drain.order(home, config, answer, dry_run)
     for step in steps:
         if step.action == "handoff":
             lines.append(_handoff(home, config, step, answer, dry_run))

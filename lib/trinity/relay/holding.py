@@ -12,7 +12,7 @@ from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import company, publishing, rounds, starting, unpacking
+from trinity.relay import company, drain, publishing, rounds, starting, unpacking
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
 from trinity.work import fence, guard, lease
@@ -188,6 +188,12 @@ def _ended(made: Round, record: Record, tail: transcript_tail.Tail | None) -> st
         text = f"the resumed session has ended by an error: {error.text}"
         program.log(made.home, "alarms", f"handoff {record['id']}: {text}")
         return _done(made, record, text)
+    session = str((starting.journal_entry(made.home, record) or {}).get("session_id") or "")
+    if tail is not None and tail.ends_with == "tool_result" and session and drain.ordered(made.home, session):
+        # Drained: the evaluation parks this handoff again.
+        made.waiting.append((record, "stopped again, between two tools"))
+        made.due(made.now + SOON_SECONDS)
+        return "stopped again"
     if tail is not None and tail.ends_with in ("prompt", "tool_use", "tool_result"):
         # Killed, or the machine went down. A person may have meant it, so a person says that it shall go on.
         text = "the resumed session ended in the middle of its work"

@@ -11,7 +11,9 @@ from pathlib import Path
 from trinity import clock, program
 from trinity.config import Config
 from trinity.credit import transcript_tail
+from trinity.credit.allowance import SAME_RESET
 from trinity.credit.limits import Limit
+from trinity.credit.picture import DRAINED
 from trinity.fleet import operations, visits
 from trinity.relay import ability, holding, starting
 from trinity.relay.link import Record
@@ -63,6 +65,8 @@ def _followed(made: Round, limit: Limit | None, until: float | None) -> tuple[fl
     """The reset as it is known now, and whether the limit has ended early."""
     if limit is None or limit.source == BY_HAND:
         return until, False
+    if limit.source == DRAINED and not any(known.type == limit.type for known in made.evaluation.limits):
+        return _drained(made, limit, until)
     same = [
         known
         for known in made.evaluation.limits
@@ -89,6 +93,18 @@ def _own_reset(made: Round, until: float | None) -> float | None:
     own = [limit for limit in made.evaluation.limits if limit.scope == "account" and limit.type not in _PASSING]
     ends = [limit.resets_at for limit in own if limit.resets_at is not None]
     return max(ends) if until is not None and own and len(ends) == len(own) else until
+
+
+def _drained(made: Round, limit: Limit, until: float | None) -> tuple[float | None, bool]:
+    """Stopped before the limit: the same for a wait that follows the provider's percentages."""
+    for window in made.evaluation.aheads:
+        if window.name != limit.type or window.source != "percentages" or window.resets_at is None or until is None:
+            continue
+        full = window.used >= made.config.ladder.window_used[-1]
+        if abs(window.resets_at - until) > SAME_RESET:
+            # Moved, or a new window has begun before its time.
+            return (window.resets_at, False) if full else (until, made.now < until)
+    return until, False
 
 
 def _differs(one: str, other: str) -> bool:
