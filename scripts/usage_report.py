@@ -15,12 +15,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
-from trinity import config, home, program
+from trinity import clock, config, home, program
+from trinity.config import Config
 from trinity.errors import UsageError
+from trinity.home import Home
 from trinity.usage import periods, report, rows, summary, updating
 from trinity.usage.periods import Span, Zone
 from trinity.usage.prices import Book
+from trinity.usage.report import Kinds
+from trinity.usage.rows import Source
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--detail", action="store_true", help="every call")
     parser.add_argument("--timezone", metavar="ZONE", help="where days begin, like Europe/Berlin (default: this PC's)")
     parser.add_argument("--csv", action="store_true", help="print the answer as CSV")
+    parser.add_argument("--fleet", action="store_true", help="all PCs of the fleet, each message once")
     parser.add_argument("--rebuild", action="store_true", help="read all transcripts anew first; nothing is forgotten")
     parser.add_argument("--update", action="store_true", help="read what is new and say nothing, for the daemon")
     arguments = parser.parse_args(argv)
@@ -50,10 +57,32 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.update:
             book.save()
             return 0
-        document = report.build(source, wanted, zone, book, summary.accounts(settings), by, arguments.detail)
+        if not arguments.fleet:
+            document = report.build(source, wanted, zone, book, summary.accounts(settings), by, arguments.detail)
+    if arguments.fleet:
+        document = _fleet(
+            state, settings, lambda source, kinds: report.build(source, wanted, zone, book, kinds, by, arguments.detail)
+        )
     book.save()
     _print(arguments, document)
     return 0
+
+
+def _fleet(state: Home, settings: Config, build: Callable[[Source, Kinds], dict[str, Any]]) -> dict[str, Any]:
+    """The report over all PCs, with what is known of each."""
+    from trinity.relay import usage_sharing
+    from trinity.usage import fleet_rows
+
+    shared = usage_sharing.share_now(state, settings)
+    with fleet_rows.opened(state) as source:
+        document = build(source, shared.accounts)
+    document["sources"] = [
+        {"pc": seen.pc, "seen_seconds_ago": round(clock.now() - seen.seen, 1)} for seen in shared.seen
+    ]
+    document["notes"] += shared.problems
+    if shared.offline:
+        document["notes"].append(f"offline, other PCs are as they were seen last: {shared.offline}")
+    return document
 
 
 def _by(given: list[str] | None) -> list[str]:

@@ -30,6 +30,8 @@ KINDS = (
     "prices",
     "usage_summary",
     "api_call",
+    "usage",
+    "usage_day",
 )
 VERSION = 1
 _SHOWN = 8

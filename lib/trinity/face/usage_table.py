@@ -18,7 +18,8 @@ def text(document: Record, rich: bool, width: int = 120) -> str:
     parts = [f"{document['period']['text']} ({document['period']['timezone']} time)", _summary(total)]
     if trend := _trend(document["trend"]):
         parts.append(trend)
-    parts += [f"  {line}" for line in document.get("sources", [])]
+    if sources := document.get("sources"):
+        parts.append("from " + ", ".join(f"{one['pc']} (seen {_ago(one['seen_seconds_ago'])})" for one in sources))
     parts += [f"  note: {note}" for note in document["notes"]]
     for by, rows in document["by"].items():
         lines = [(row["name"], *_cells(row)) for row in rows]
@@ -37,6 +38,12 @@ def _summary(total: Record) -> str:
         f"{total['calls']:,} calls, {total['errors']:,} errors{latency}; {total['tokens']['total']:,} tokens; "
         f"{cost['label']}: {cost['text']} ({cost['quality']})"
     )
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min ago"
+    return f"{seconds / 3600:.0f} h ago" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days ago"
 
 
 def _trend(trend: Record) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from trinity import clock, files, locks, program
@@ -19,6 +18,7 @@ from trinity.home import Home
 from trinity.usage import periods, sums
 from trinity.usage.periods import Zone
 from trinity.usage.prices import Book
+from trinity.usage.publication import last_part
 from trinity.usage.rows import Source
 from trinity.usage.sums import Sum
 
@@ -89,11 +89,6 @@ def _together(parts: Iterable[Sum]) -> Sum:
     for part in parts:
         whole.add(part)
     return whole
-
-
-def last_part(project: str) -> str:
-    """The folder's own name, of a path of any system."""
-    return (PureWindowsPath(project) if "\\" in project else PurePosixPath(project)).name
 
 
 def alert(home: Home, found: list[Spent]) -> list[str]:

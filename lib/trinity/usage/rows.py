@@ -89,6 +89,5 @@ class Own:
 def own(home: Home, pc: str) -> Iterator[Own]:
     """The rows of this PC's ledger, read in one transaction."""
     with ledger.opened(home) as connection:
-        connection.execute("CREATE INDEX IF NOT EXISTS call_message ON call (message_id)")
         connection.execute("BEGIN")
         yield Own(connection, pc)
