@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -64,24 +65,31 @@ def _newest(ready: Path | None) -> str:
 
 
 def _fetch(number: str) -> Path:
-    """Install into a folder beside the place, then rename: a broken download never looks like a client."""
+    return installed(PACKAGE, number, number, _executable)
+
+
+def installed(package: str, number: str, name: str, executable: Callable[[Path], Path]) -> Path:
+    """The executable of an npm package, installed into the cache's folder `name` when it is not there.
+
+    Into a folder beside the place, then renamed: a broken download never looks like a whole one. Raises ClientMissing.
+    """
     _CACHE.mkdir(parents=True, exist_ok=True)
-    place = _CACHE / number
-    with FileLock(_CACHE / f"{number}.lock", timeout=600):
-        if not _executable(place).exists():
-            fresh = Path(tempfile.mkdtemp(prefix=f"{number}-", dir=_CACHE))
+    place = _CACHE / name
+    with FileLock(_CACHE / f"{name}.lock", timeout=600):
+        if not executable(place).exists():
+            fresh = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_CACHE))
             try:
                 (fresh / "package.json").write_text('{"private": true}\n', encoding="utf-8", newline="\n")
                 # In the folder, not by --prefix: that would also move npm's global configuration (proxies, authorities).
-                _npm("install", "--no-audit", "--no-fund", "--no-save", f"{PACKAGE}@{number}", cwd=fresh)
-                if not _executable(fresh).exists():
-                    raise ClientMissing(f"npm installed {PACKAGE}@{number}, but there is no {_executable(fresh)}")
+                _npm("install", "--no-audit", "--no-fund", "--no-save", f"{package}@{number}", cwd=fresh)
+                if not executable(fresh).exists():
+                    raise ClientMissing(f"npm installed {package}@{number}, but there is no {executable(fresh)}")
                 if place.exists():
                     shutil.rmtree(place)
                 fresh.replace(place)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
-    return _executable(place)
+    return executable(place)
 
 
 def _executable(folder: Path) -> Path:

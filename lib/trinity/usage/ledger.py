@@ -20,7 +20,7 @@ from pathlib import Path
 from trinity.errors import Busy
 from trinity.home import Home
 
-VERSION = 3
+VERSION = 4
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS file (
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS billed (
     message_id TEXT NOT NULL, request_id TEXT NOT NULL, time REAL NOT NULL, origin INTEGER NOT NULL, kind INTEGER NOT NULL,
     input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write_5m INTEGER NOT NULL,
     cache_write_1h INTEGER NOT NULL, web_search INTEGER NOT NULL, web_fetch INTEGER NOT NULL, tools TEXT NOT NULL,
-    seconds REAL, copied INTEGER NOT NULL, PRIMARY KEY (message_id, request_id)
+    seconds REAL, since REAL NOT NULL, PRIMARY KEY (message_id, request_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS brought (message_id TEXT PRIMARY KEY, session_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS total (

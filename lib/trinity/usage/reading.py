@@ -13,6 +13,7 @@ from typing import Any
 from trinity.usage import lines, shapes, tasks
 
 _MINUTES = 20_000
+_NEAR = 80
 _LONGEST_WAIT = 3600.0  # behind a longer silence was a sleeping machine, not a thinking model
 
 
@@ -32,18 +33,22 @@ class Reading:
         self.kinds: dict[tuple[Any, ...], int] = {}
         self.tasks = tasks.Tasks(state)
         self.asked: float = state.get("asked", 0.0)
+        self.began: float = state.get("began", 0.0)
         self.question: tuple[int, int] | None = None
         self.foreign = foreign
         self.slow = self.fast = 0
 
     def state(self) -> dict[str, Any]:
-        return {**self.tasks.state(), "asked": self.asked}
+        return {**self.tasks.state(), "asked": self.asked, "began": self.began}
 
     def put_aside(self, why: str) -> None:
         self.aside[why] = self.aside.get(why, 0) + 1
 
     def piece(self, data: bytes, end: int, offset: int) -> None:
         """The whole lines of `data[:end]`, which stand at `offset` of the file."""
+        if not self.began:
+            self.question = (0, end)
+            self.began = self.moment(data)
         find, rfind = data.find, data.rfind
         head, other_of, usage_of = shapes.HEAD.match, shapes.OTHER.match, shapes.USAGE.match
         start = 0
@@ -60,7 +65,7 @@ class Reading:
                 if used is not None:
                     own = match[3] or match[4]
                     here = (match, used, start, stop)
-                    if best is None or own != run:
+                    if best is None or own != run or not _same_request(data, best, here):
                         if best is not None:
                             self.answer(data, offset, best, tools)
                         best, run, tools = here, own, []
@@ -157,6 +162,8 @@ class Reading:
             # The same id for another request: both are billed.
             known = self.rows.setdefault(f"{row[0]} {row[1]}", row)
         if row[16] > known[16]:
+            if known[13] is not None:
+                known[13] += row[2] - known[2]
             known[2], known[5:12], known[16] = row[2], row[5:12], row[16]
         known[1] = known[1] or row[1]
         known[14] = min(known[14], row[14])
@@ -196,6 +203,15 @@ class Reading:
             self.add([*one, offset < self.foreign, sum(one[5:10])])
         if any(name.encode() in line for name in tasks.TOOLS):
             self.tasks.called(line)
+
+
+def _same_request(data: bytes, one: Line, other: Line) -> bool:
+    """Two lines of one message id: of one request too? Mostly the bytes behind their usage are the same."""
+    here, there = one[1].end(), other[1].end()
+    if data[here : here + _NEAR] == data[there : there + _NEAR]:
+        return True
+    first, second = shapes.REQUEST.search(data, here, one[3]), shapes.REQUEST.search(data, there, other[3])
+    return first is None or second is None or first[1] == second[1]
 
 
 def _total(line: Line) -> int:

@@ -15,8 +15,8 @@ _COUNT = rb"(\d{1,15})"
 # 1 agent, 2 and 5 model, 3 and 4 message id, 6 kind of the first block, 7 tool
 HEAD = re.compile(
     rb'\{"parentUuid":(?:null|"[^"\\]*"),"isSidechain":(?:false|true),(?:"agentId":"([^"\\]*)",)?"message":\{'
-    rb'(?:"model":"([^"\\]*)","id":"([^"\\]*)"|"id":"([^"\\]*)"),"type":"message","role":"assistant",'
-    rb'(?:"model":"([^"\\]*)",)?"content":\[\{"type":"(\w+)"(?:,"id":"[^"\\]*","name":"([^"\\]*)")?'
+    rb'(?:"model":"([^"\\]+)","id":"([^"\\]+)"|"id":"([^"\\]+)"),"type":"message","role":"assistant",'
+    rb'(?:"model":"([^"\\]+)",)?"content":\[\{"type":"(\w+)"(?:,"id":"[^"\\]*","name":"([^"\\]*)")?'
 )
 # Lines that bill nothing; 1 is set for a user's.
 OTHER = re.compile(
@@ -52,5 +52,6 @@ TAIL = re.compile(
     + rb',"cwd":"((?:[^"\\]|\\\\)*+)","sessionId":"([^"\\]*)"' + _REST + rb'(?:,"requestSessionId":"([^"\\]*)")?'
     + _REST + rb"\}\r?\n"
 )  # fmt: skip
+REQUEST = re.compile(rb'"requestId":"([^"\\]*)"')
 TIMESTAMP = b'"timestamp":"'
 MOMENT = re.compile(rb'"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)\.(\d{3})Z"')

@@ -1,31 +1,33 @@
 """What was read goes into the ledger: each message once, the largest row wins, sums of quarters follow.
 
-The order in which files are read changes nothing but, between equal copies, which session a message counts for: then the
-first one stays.
+The order in which files are read changes nothing. Of several copies the one counts that stands in the file that began first:
+its session asked, the others were forked from it.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from typing import Any
 
 from trinity.usage import brought
 
 _COLUMNS = (
     "message_id, request_id, time, origin, kind, input, output, cache_read, cache_write_5m, cache_write_1h, web_search, "
-    "web_fetch, tools, seconds, copied"
+    "web_fetch, tools, seconds, since"
 )
 _SIZE = "input + output + cache_read + cache_write_5m + cache_write_1h"
 _LARGER = "excluded." + _SIZE.replace(" + ", " + excluded.") + f" > billed.{_SIZE.replace(' + ', ' + billed.')}"
 _KEPT = ("time", "input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "web_search", "web_fetch")
 _UPSERT = (
     f"INSERT INTO billed ({_COLUMNS}) VALUES ({', '.join('?' * 15)}) ON CONFLICT (message_id, request_id) DO UPDATE SET "
-    # A copy in a fork says another session; the one that asked is the one that counts.
-    "origin = CASE WHEN billed.copied AND NOT excluded.copied THEN excluded.origin ELSE billed.origin END, "
-    "copied = MIN(billed.copied, excluded.copied), "
+    # A copy in a fork says another session; the one that began first is the one that asked.
+    "origin = CASE WHEN excluded.since < billed.since THEN excluded.origin ELSE billed.origin END, "
+    "since = MIN(billed.since, excluded.since), "
     "tools = CASE WHEN LENGTH(excluded.tools) > LENGTH(billed.tools) THEN excluded.tools ELSE billed.tools END, "
-    "seconds = COALESCE(billed.seconds, excluded.seconds), "
+    f"seconds = CASE WHEN {_LARGER} AND billed.seconds >= 0 THEN billed.seconds + excluded.time - billed.time "
+    "ELSE COALESCE(billed.seconds, excluded.seconds) END, "
     + ", ".join(f"{name} = CASE WHEN {_LARGER} THEN excluded.{name} ELSE billed.{name} END" for name in _KEPT)
 )
 _SUMS = (
@@ -33,6 +35,10 @@ _SUMS = (
     "SUM(cache_read), SUM(cache_write_5m), SUM(cache_write_1h), SUM(web_search), SUM(web_fetch), "
     "COALESCE(SUM(seconds), 0), COUNT(seconds) FROM billed"
 )
+
+# Files that began in the same millisecond are told apart by their session's name: any order will do, but always the same.
+_SHARE = float(1 << 44)
+_COPIED = 1e10  # marked by the client as copied from elsewhere: later than any time
 
 
 class Store:
@@ -71,12 +77,17 @@ class Store:
         origins = reading["origins"]
         places: list[int] = [] if self._paid else [self._origin(one, self.account) for one in origins]
         rows = []
+        asker, share = "", 0.0
         for row in reading["rows"]:
             if not row[16]:
                 continue  # a copy that the client emptied
             if row[15]:
                 self._foreign.setdefault(row[0], name)
                 continue
+            session = origins[row[3]][0]
+            if session != asker:
+                asker, share = session, zlib.crc32(session.encode()) / _SHARE
+            row[14] = reading["began"] + share + (_COPIED if row[14] else 0)
             row[3] = places[row[3]] if places else self._origin(origins[row[3]], self._paid.get(row[0], self.account))
             row[4] = kinds[row[4]]
             if row[0] in self._brought or row[0] in self._foreign:

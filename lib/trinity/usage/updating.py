@@ -67,6 +67,9 @@ def _update(home: Home, connection: sqlite3.Connection, found: list[Found], acco
     connection.execute("BEGIN IMMEDIATE")
     (before,) = connection.execute("SELECT COUNT(*) FROM billed").fetchone()
     if rebuild:
+        (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if sound != "ok":
+            raise sqlite3.DatabaseError(f"malformed: {sound}")
         connection.execute("DELETE FROM file")
         connection.execute("DELETE FROM aside")
     due = _due(connection, found)
