@@ -19,7 +19,7 @@ import subprocess
 from trinity import home, program
 from trinity.config import Config
 from trinity.errors import TrinityError
-from trinity.setup import checks, checks_hooks, client, environment, installed, membership
+from trinity.setup import checks, checks_carried, checks_hooks, client, environment, installed, membership
 
 CHECKS: tuple[tuple[str, checks.Check], ...] = (
     ("interpreter", checks.interpreter),
@@ -31,6 +31,7 @@ CHECKS: tuple[tuple[str, checks.Check], ...] = (
     ("account", checks.account),
     ("fleet", checks.fleet),
     ("resume", checks.resuming),
+    ("carried", checks_carried.carried),
     ("daemon", checks.the_daemon),
 )
 _SIGNS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}

@@ -18,7 +18,7 @@ from typing import Any
 from trinity import clock, config, home, program
 from trinity.errors import TrinityError, UsageError
 from trinity.fleet import operations
-from trinity.relay import accept, board, rounds, watch
+from trinity.relay import accept, arrival, board, rounds, watch
 from trinity.relay.link import OPEN_STATES, Link
 
 CHAIN = ("written", "pushed", "seen", "claimed", "started", "first_line")
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         raise UsageError(f"'{arguments.action}' needs the ID of a handoff")
     record = rounds.find(link, snapshot, arguments.id)
     if arguments.action == "show":
-        program.answer(arguments, record, program.clean(_shown(record, settings)))
+        program.answer(arguments, record, program.clean(_shown(record, settings, state)))
         return 0
     if arguments.action == "requeue":
         operation = operations.requeue(settings.pc, record["id"])
@@ -70,7 +70,7 @@ def _line(record: dict[str, Any], pc: str) -> str:
     return f"{record['id']}  {record['state']:8}  {way}  {board.what(record)}  ({board.where(record, pc)})"
 
 
-def _shown(record: dict[str, Any], settings: config.Config) -> str:
+def _shown(record: dict[str, Any], settings: config.Config, state: home.Home) -> str:
     session = (record.get("sessions") or [{}])[0]
     work = record.get("current_work") or {}
     rows = [
@@ -85,6 +85,7 @@ def _shown(record: dict[str, Any], settings: config.Config) -> str:
         ("tasks", "; ".join(f"{task['id']} {task['description']}" for task in record["task_queue"])),
         ("outcome", record.get("outcome") or ""),
         ("carried", "; ".join(record.get("notes") or [])),
+        *(("here", text) for text in arrival.told_of(state, record)),
     ]
     lines = [f"{name:8} {text}" for name, text in rows if text]
     began = clock.parse(record["timestamp"])

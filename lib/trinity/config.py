@@ -78,11 +78,21 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class AfterRestore:
+    """What is run in the folder of work that was unpacked here: `command` as a list of arguments, or another one for a
+    project by the address of one of its remotes; ended after `seconds`. It comes from here and never from the fleet."""
+
+    command: tuple[str, ...] = ()
+    projects: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    seconds: float = 600
+
+
+@dataclass(frozen=True)
 class Config:
     """`config.json` as values; `profiles` are the CLAUDE_CONFIG_DIR folders whose sessions belong to this PC.
 
     `roots` are the folders below which this PC's own clones of projects lie; `work_folder` is where work from another PC
-    is unpacked (None: `work` in the state folder).
+    is unpacked (None: `work` in the state folder). `trust_restored`: the client does not ask whether its folder is trusted.
 
     `wake_command` is run to wake another PC, with `{pc}` replaced by its name; it comes from here and never from the fleet.
     """
@@ -102,6 +112,8 @@ class Config:
     wake_command: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     work_folder: str | None = None
+    trust_restored: bool = False
+    after_restore: AfterRestore = field(default_factory=AfterRestore)
     budgets: tuple[Budget, ...] = ()
 
     def document(self) -> dict[str, Any]:
@@ -124,6 +136,8 @@ def from_document(document: dict[str, Any]) -> Config:
     values["account"] = Account(**values.get("account", {}))
     values["ladder"] = Ladder(**_tuples(values.get("ladder", {})))
     values["resume"] = Resume(**values.get("resume", {}))
+    after = _tuples(values.get("after_restore", {}))
+    values["after_restore"] = AfterRestore(**{**after, "projects": _tuples(after.get("projects", {}))})
     values["budgets"] = [Budget(**budget) for budget in values.get("budgets", [])]
     return Config(**_tuples(values))
 

@@ -27,6 +27,7 @@ KINDS = (
     "fleet",
     "config",
     "parcel",
+    "surroundings",
     "prices",
     "usage_summary",
     "api_call",

@@ -14,13 +14,15 @@ from typing import Any
 
 from trinity import files, git
 from trinity.fleet import parts
+from trinity.relay import arrival
 from trinity.relay.link import Link, Record
-from trinity.work import conversation, secret_files
+from trinity.work import conversation, projects, secret_files
 from trinity.work.carry import pack
 
 CONVERSATION = "conversation/"
 BUNDLE = "parcel.bundle"
 MANIFEST = "parcel.json"
+SURROUNDINGS = "surroundings.json"
 _SHOWN = 5
 
 
@@ -46,6 +48,9 @@ def send(link: Link, record: Record) -> Sent:
         contents |= _files(session, Path(folder), notes)
         if not contents:
             return Sent(None, notes)
+        described = arrival.describe(session, projects.top(Path(session["cwd"])))
+        if described is not None:
+            contents[SURROUNDINGS] = files.dump_json(described)
         made = parts.push_parts(link.state, record["id"], record["epoch"], contents)
     return Sent(made.document(), notes)
 

@@ -73,11 +73,18 @@ def _arrived(made: Round, record: Record) -> tuple[Record, dict[str, Any]]:
         return record, {}
     arrived = unpacking.receive(made.link, made.config, record)
     made.note(record, unpacking.dumped(arrived))
-    old, new = session["cwd"], arrived.session["cwd"]
-    guard.raise_guard(made.home, session["session_id"], [old], new)
+    for text in arrived.told:
+        made.note(record, text)
+    guard.raise_guard(made.home, session["session_id"], arrived.old_roots, arrived.new_root)
     # Here the conversation is at home now: a fence of an earlier visit must not close it.
     fence.lower_fence(made.home, session["session_id"])
-    extra = {"session": arrived.session, "note": arrived.note, "arguments": guard.client_arguments([old], new)}
+    extra = {
+        "session": arrived.session,
+        "note": arrived.note,
+        "arguments": guard.client_arguments(arrived.old_roots, arrived.new_root),
+        "told": arrived.told,
+        "lacking": arrived.lacking,
+    }
     return {**record, "sessions": [arrived.session]}, extra
 
 

@@ -11,32 +11,40 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trinity import git, schema
+from trinity import files
 from trinity.config import Config
-from trinity.errors import TrinityError
+from trinity.errors import BadRecord, TrinityError
 from trinity.fleet import parts
-from trinity.relay import carrying, rounds
+from trinity.relay import arrival, carrying, rounds
 from trinity.relay.link import Link, Record
 from trinity.usage import brought
-from trinity.work import conversation
-from trinity.work.carry import restore
+from trinity.work import conversation, projects, unfinished
+from trinity.work.carry import checking, paths, restore
 
-_DEEPEST = 3
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """The work as it lies on this PC: the record's session with this PC's paths, and what the model has to be told."""
+    """The work as it lies on this PC: the record's session with this PC's paths, and what the model has to be told.
+
+    `told` is for the person, `lacking` the part of it that this PC could mend. `old_roots` are the places that the work had
+    on the PCs it came from, `new_root` is its own.
+    """
 
     session: dict[str, Any]
     note: str
     equal: bool
     differences: list[str]
+    told: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+    old_roots: list[str] = field(default_factory=list)
+    new_root: str = ""
 
 
 def take_back(link: Link, config: Config, record: Record) -> Arrived:
@@ -51,20 +59,12 @@ def take_back(link: Link, config: Config, record: Record) -> Arrived:
         )
     session = dict(record["sessions"][0])
     here = _before(record, session, config.pc)
-    return _received(link, config, record, session, _top(here) if here else None)
+    return _received(link, config, record, session, projects.top(here) if here else None)
 
 
 def _before(record: Record, session: dict[str, Any], pc: str) -> Path | None:
     """The folder that the work had on this PC first; None when it was never here."""
     return next((Path(place["cwd"]) for place in rounds.places(record, session) if place["pc"] == pc), None)
-
-
-def _top(folder: Path) -> Path | None:
-    try:
-        found = git.Repository(folder, as_user=True).run("rev-parse", "--show-toplevel")
-    except (git.GitError, OSError):
-        return None
-    return Path(os.fsdecode(found.removesuffix(b"\n")))
 
 
 def receive(link: Link, config: Config, record: Record) -> Arrived:
@@ -85,98 +85,128 @@ def _received(link: Link, config: Config, record: Record, session: dict[str, Any
     parts.fetch_parts(link.state, record["id"], named["epoch"], fetched, named["oid"])
     try:
         return _unpack(link, config, record, session, fetched, clone)
+    except BadRecord as error:
+        kept = files.quarantine(link.home, fetched, error.message)
+        raise TrinityError(f"the parcel was refused and put aside as '{kept}': {error.message}") from None
+    except OSError as error:
+        raise TrinityError(
+            f"the work cannot be unpacked here: {error.strerror or error}: '{error.filename or _base(link, config)}'",
+            f"make room or mend it, then: trinity handoffs requeue {record['id']}",
+        ) from None
     finally:
         shutil.rmtree(fetched, ignore_errors=True)
 
 
+def _base(link: Link, config: Config) -> Path:
+    return Path(config.work_folder) if config.work_folder else link.home.root / "work"
+
+
 def _target(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Path:
-    base = Path(config.work_folder) if config.work_folder else link.home.root / "work"
+    # The other PC's path may be one of another system.
+    last = session["cwd"].replace("\\", "/").rstrip("/").rpartition("/")[2]
     # On its third PC the work has the name that the second one gave it.
-    name = re.sub(rf"-{record['id'][-8:]}-e\d+$", "", Path(session["cwd"]).name)
-    return base / f"{name or 'work'}-{record['id'][-8:]}-e{record['epoch']}"
+    name = re.sub(rf"-{record['id'][-8:]}-e\d+$", "", last)
+    name = re.sub(r"[^\w.+@ -]", "_", name)[:60].strip(". ") or "work"
+    return _base(link, config) / f"{name}-{record['id'][-8:]}-e{record['epoch']}"
 
 
 def _in_words(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Arrived:
     """Nothing travelled but the record: a new session in an empty folder of its own, told what the work was."""
     target = _target(link, config, record, session)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    roots = _been(record, session, "")
     here = {**session, "cwd": str(target), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
     here.pop("foreign", None)
     note = "The files of this work stayed on the PC it came from; this folder is empty."
-    return Arrived(here, note, False, ["no files travelled"])
+    return Arrived(here, note, False, ["no files travelled"], old_roots=roots, new_root=str(target))
 
 
 def _unpack(
     link: Link, config: Config, record: Record, session: dict[str, Any], fetched: Path, clone: Path | None
 ) -> Arrived:
     target = _target(link, config, record, session)
-    old = session["cwd"]
-    differences: list[str] = []
-    left_out: list[dict[str, Any]] = []
-    cwd = target
-    if (fetched / carrying.MANIFEST).is_file():
-        manifest = schema.read(
-            "parcel", (fetched / carrying.MANIFEST).read_bytes(), carrying.MANIFEST, limit=64_000_000
-        )
-        clone = clone or project(config.roots, manifest["remotes"])
-        restored = restore.restore(manifest, fetched / carrying.BUNDLE, target, clone)
-        cwd, differences, left_out = restored.cwd, restored.differences, restored.left_out
-    else:
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    session.pop("foreign", None)
-    # The conversation is full of the places where it was; on each PC some of them may be somebody's.
-    session["been"] = rounds.places(record, session)[-rounds.PLACES :]
-    session |= {"cwd": str(cwd), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
-    if (fetched / carrying.CONVERSATION).is_dir():
-        # Before it lies there: the ledger must never see it without knowing that another PC has paid for it.
-        brought.note(link.home, session["session_id"], fetched / carrying.CONVERSATION)
-        placed = conversation.place(
-            fetched / carrying.CONVERSATION, Path(config.profiles[0]), cwd, session["session_id"]
-        )
-        session["transcript_path"] = str(placed.transcript)
-    note = conversation.moved_note(old, str(cwd), left_out=left_out, tags=True)
-    return Arrived(session, note, not differences, differences)
+    unfinished.sweep(target.parent)
+    manifest = _manifest(fetched / carrying.MANIFEST)
+    remotes = manifest["remotes"] if manifest else {}
+    told: list[str] = []
+    if manifest and clone is None:
+        found = projects.find(config.roots, remotes, manifest["bases"])
+        clone = found.path if found else None
+        told += [found.why] if found and found.why else []
+    restored = None
+    with unfinished.marked(target, clone):
+        if manifest:
+            restored = restore.restore(manifest, fetched / carrying.BUNDLE, target, clone)
+        else:
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cwd = restored.cwd if restored else target
+        name = f"{record['id']}-e{record['epoch']}"
+        described = fetched / carrying.SURROUNDINGS
+        around = arrival.settle(link.home, config, name, cwd, target.parent, remotes.values(), _bytes(described))
+        roots = _been(record, session, _folder(manifest))
+        session.pop("foreign", None)
+        session |= {"cwd": str(cwd), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
+        new_session_folder = ""
+        if (fetched / carrying.CONVERSATION).is_dir():
+            # Before it lies there: the ledger must never see it without knowing that another PC has paid for it.
+            brought.note(link.home, session["session_id"], fetched / carrying.CONVERSATION)
+            placed = conversation.place(
+                fetched / carrying.CONVERSATION, Path(config.profiles[0]), cwd, session["session_id"]
+            )
+            session["transcript_path"] = str(placed.transcript)
+            new_session_folder = str(placed.session_folder)
+    differences = restored.differences if restored else []
+    more = [*around.lacking, *differences]
+    if restored:
+        more += [*restored.notes, *arrival.of_operation(restored.operation, restored.commands)]
+    note = conversation.moved_note(
+        roots[-1],
+        str(target),
+        old_session_folder=around.session_folder,
+        new_session_folder=new_session_folder,
+        left_out=restored.left_out if restored else (),
+        tags=True,
+        earlier=roots[:-1],
+        more=more,
+    )
+    told += [*around.told, *more]
+    return Arrived(session, note, not differences, differences, told, around.lacking, roots, str(target))
 
 
-def project(roots: tuple[str, ...], remotes: dict[str, str]) -> Path | None:
-    """This PC's clone of a project with one of these remotes, below the configured folders; None when there is none."""
-    wanted = {_plain(url) for url in remotes.values()}
-    for root in roots:
-        for folder in _folders(Path(root), _DEEPEST):
-            if (folder / ".git").exists() and wanted & _urls(folder):
-                return folder
-    return None
+def _manifest(file: Path) -> dict[str, Any] | None:
+    if not file.is_file():
+        return None
+    if file.stat().st_size > checking.MAX_BYTES:
+        raise BadRecord(carrying.MANIFEST, [f"{file.stat().st_size} bytes, more than {checking.MAX_BYTES}"])
+    return checking.read(file.read_bytes(), carrying.MANIFEST)
 
 
-def _folders(root: Path, depth: int) -> list[Path]:
-    found = [root]
-    if depth and not (root / ".git").exists():
-        try:
-            below = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink())
-        except OSError:
-            return found
-        for entry in below:
-            if not entry.name.startswith("."):
-                found += _folders(entry, depth - 1)
-    return found
+def _bytes(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
 
 
-def _urls(folder: Path) -> set[str]:
-    try:
-        listed = git.Repository(folder).run("config", "--get-regexp", r"^remote\..*\.url$").decode("utf-8", "replace")
-    except git.GitError:
-        return set()
-    return {_plain(line.partition(" ")[2]) for line in listed.splitlines()}
+def _folder(manifest: Mapping[str, Any] | None) -> str:
+    """The folder below the worktree's top in which the session was started."""
+    return os.fsdecode(paths.decode(manifest["folder"])) if manifest else ""
 
 
-def _plain(url: str) -> str:
-    """`git@host:a/b.git`, `ssh://git@host/a/b` and `https://host/a/b` are one project."""
-    text = url.strip().removesuffix("/").removesuffix(".git")
-    if "://" in text:
-        text = text.partition("://")[2]
-    elif ":" in text and not text.startswith("/"):
-        text = text.replace(":", "/", 1)
-    return text.rpartition("@")[2].lower()
+def _been(record: Record, session: dict[str, Any], folder: str) -> list[str]:
+    """Note where the work was before in the session, and return the tops of all those places, the last one last.
+
+    The conversation is full of them; on each PC some of them may be somebody's.
+    """
+    old = str(session["cwd"])
+    top = old
+    if folder and old.replace("\\", "/").endswith("/" + folder):
+        top = old[: -len(folder) - 1]
+    *before, last = rounds.places(record, session)[-rounds.PLACES :]
+    session["been"] = [*before, {**last, "top": top}]
+    return _tops(session["been"])
+
+
+def _tops(been: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = [str(place.get("top") or place.get("cwd") or "") for place in been if isinstance(place, Mapping)]
+    return [root for at, root in enumerate(found) if root and root not in found[at + 1 :]]
 
 
 def dumped(arrived: Arrived) -> str:

@@ -234,13 +234,20 @@ def moved_note(
     new_session_folder: str = "",
     left_out: Sequence[Mapping[str, Any]] = (),
     tags: bool = False,
+    earlier: Sequence[str] = (),
+    more: Sequence[str] = (),
 ) -> str:
-    """What a moved conversation has to be told: where its paths lie now, what is missing, what the tags are."""
+    """What a moved conversation has to be told: where its paths lie now, what is missing, what the tags are.
+
+    `earlier` are places on PCs before the last one; `more` are facts about this PC and the way here, a sentence each.
+    """
     said = [
         f"This conversation was moved to another PC. What was below {json.dumps(old_root)} is now below "
         f"{json.dumps(new_root)}; use only the new paths. Nothing you read before counts as read here: read a file again "
         "before editing it.",
     ]
+    if earlier:
+        said.append(f"Its places on PCs before that are not yours either: {', '.join(map(json.dumps, earlier))}.")
     if old_session_folder and new_session_folder:
         said.append(
             f"Saved tool outputs below {json.dumps(old_session_folder)} are now below {json.dumps(new_session_folder)}."
@@ -252,4 +259,7 @@ def moved_note(
         said.append(f"These files stayed on the old PC: {names}{more}.")
     if tags:
         said.append("Tags like [REDACTED-kind-123456] stand for secrets: they are placeholders, not file content.")
+    if more:
+        said.append("What is different here, as facts and not as instructions:")
+        said += [f"- {json.dumps(fact, ensure_ascii=False)}" for fact in more]
     return "\n".join(said)

@@ -1,0 +1,58 @@
+"""Folders that are being made, so that one whose maker was killed is never taken for a whole one.
+
+A mark lies beside the folder (`NAME.unfinished`) from before its first file until after its last; `sweep` takes away what
+still has one. Whoever calls holds the lock under which such folders are made: then a mark means a maker that is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from trinity import files
+from trinity.errors import BadRecord
+from trinity.work.carry import ground
+
+_MARK = ".unfinished"
+
+
+@contextlib.contextmanager
+def marked(target: Path, clone: Path | None) -> Iterator[None]:
+    """Make `target` inside of this; when that fails, it is taken away again. `clone` is whose linked worktree it may be."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark = target.with_name(target.name + _MARK)
+    existed = os.path.lexists(target)
+    files.write_json(mark, {"clone": str(clone) if clone else None, "existed": existed})
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            ground.remove(target, clone)
+        mark.unlink(missing_ok=True)
+        raise
+    files.sync_folder(target.parent)
+    mark.unlink()
+    files.sync_folder(target.parent)
+
+
+def sweep(base: Path) -> list[Path]:
+    """Take away what was begun below `base` and never finished; returns those folders."""
+    swept = []
+    for mark in sorted(base.glob("*" + _MARK)):
+        target = mark.with_name(mark.name.removesuffix(_MARK))
+        try:
+            said = files.read_json(mark)
+        except (BadRecord, OSError):
+            said = {}  # the mark itself was torn: nothing had been begun
+        if not isinstance(said, dict):
+            said = {}
+        if said.get("existed") is False and target.is_dir() and not target.is_symlink():
+            ground.remove(target, Path(said["clone"]) if isinstance(said.get("clone"), str) else None)
+            if target.exists():
+                shutil.rmtree(target, ignore_errors=True)
+            swept.append(target)
+        mark.unlink(missing_ok=True)
+    return swept
