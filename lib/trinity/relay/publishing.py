@@ -1,7 +1,7 @@
 """What a PC has made of carried work goes to the fleet's remote while it works: at every Stop, at a limit, at the end.
 
 Parts first, then the change of the state that names them (R6); a PC that has lost its epoch meanwhile publishes nothing.
-What the remote has is the newest that anybody else can go on with, or take back. Sets that nobody needs any more are removed.
+What the remote has is the newest that anybody else can go on with, or take back. Sets that nobody needs are removed.
 """
 
 from __future__ import annotations
