@@ -13,11 +13,12 @@ from typing import Any
 
 from tests.faults import stand_in
 from trinity import config, files, home
-from trinity.config import Config, Resume
+from trinity.config import Account, Config, Resume
 from trinity.credit import evaluation
 from trinity.relay import accept, act
 from trinity.relay.link import Link
 from trinity.relay.rounds import Round
+from trinity.setup import membership
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROMPT = "write a.txt, then tell me"
@@ -30,9 +31,10 @@ def limit(resets_at: float, window: str = "five_hour") -> dict[str, Any]:
 
 
 class Stage:
-    """Everything lies below `folder`; resumed sessions start at once after their reset."""
+    """Everything lies below `folder`; resumed sessions start at once after their reset. `through`: what a
+    program of Trinity is run by, if not by Python alone."""
 
-    def __init__(self, folder: Path, **resume: Any) -> None:
+    def __init__(self, folder: Path, pc: str = "PC1", fleet: Path | None = None, **resume: Any) -> None:
         self.folder = folder
         self.project = folder / "project"
         self.profile = folder / ".claude"
@@ -44,13 +46,20 @@ class Stage:
         self.client.chmod(0o700)
         self.plan({"do": "answer"})
         self.home = home.open_home(folder / "trinity", create=True)
+        self.through: tuple[str, ...] = ()
         self.config = Config(
+            pc=pc,
+            fleet_url=str(fleet) if fleet else None,
+            account=Account(label=f"of {pc}", kind="api") if fleet else Account(),
             profiles=(str(self.profile),),
             client=str(self.client),
             interval_seconds=1,
             resume=Resume(**{"after_reset_seconds": 0, **resume}),
         )
-        config.save(self.home, self.config)
+        if fleet:
+            self.config = membership.declare(self.home, self.config, None).config
+        else:
+            config.save(self.home, self.config)
 
     def plan(self, *entries: Mapping[str, Any]) -> None:
         """What the client does at each start, see `stand_in`."""
@@ -97,7 +106,7 @@ class Stage:
     def program(self, name: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         """A program of Trinity as a process of its own, in the environment of this PC and nobody else's."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "TRINITY_HOME": str(self.home.root)}
-        command = [sys.executable, str(CHECKOUT / "scripts" / f"{name}.py"), *arguments]
+        command = [sys.executable, *self.through, str(CHECKOUT / "scripts" / f"{name}.py"), *arguments]
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, **options)
 
     def handoffs(self) -> list[dict[str, Any]]:

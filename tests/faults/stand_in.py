@@ -23,6 +23,9 @@ BESIDE = Path(__file__).resolve().parent
 
 
 def main(argv: list[str]) -> int:
+    if argv == ["--version"]:
+        print("2.1.197 (Claude Code)")
+        return 0
     session = next((argv[at + 1] for at, word in enumerate(argv) if word in ("--resume", "--session-id")), "none")
     number = _note(session, "start", arguments=argv)
     plan = json.loads((BESIDE / "plan.json").read_text(encoding="utf-8"))

@@ -50,7 +50,7 @@ def round_of(link: Link, snapshot: Snapshot, answer: Evaluation, paused: bool, b
         return last + every
     began = clock.boottime()
     version = ability.client_version(link.home, link.config)
-    link.beat("alive", **about(answer), unable=unable, busy=busy, client_version=version)
+    link.beat("alive", unable=unable, busy=busy, client_version=version)
     if not link.offline:
         lease.renew(link.home, began)
         for record in link.handoffs(snapshot):
@@ -74,16 +74,6 @@ def hold_on(link: Link, record: Record, since: float) -> None:
             seconds=lease.FENCE_SECONDS,
             since=since,
         )
-
-
-def about(answer: Evaluation) -> dict[str, Any]:
-    """What others need to know of this PC's credit, as members of a heartbeat."""
-    return {
-        "credit_status": answer.status,
-        "limits": answer.document["limits"][:20],
-        "windows": answer.document["windows"],
-        "ahead": answer.document["ahead"],
-    }
 
 
 def _last(link: Link) -> float:

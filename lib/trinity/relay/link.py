@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from trinity import clock
+from trinity import clock, files
 from trinity.config import Config
-from trinity.errors import Busy
+from trinity.errors import BadRecord, Busy
 from trinity.fleet import embedded, handoffs, heartbeats, names, outbox, rotation, view
 from trinity.fleet.outbox import Delivered
 from trinity.fleet.snapshot import Refusal, Snapshot
@@ -122,7 +122,8 @@ class Link:
         return found
 
     def beat(self, status: str, **facts: Any) -> None:
-        """Tell the fleet about this PC, and show it in the view; offline it is only not told."""
+        """Tell the fleet about this PC and its credit, and show it in the view; offline it is only not told."""
+        facts = {**self._credit(), **facts}
         record: Record = {
             "kind": "heartbeat",
             "version": 1,
@@ -138,6 +139,17 @@ class Link:
             self.offline = error.message
             return
         view.write(self.home, self.state.last(), everyone)
+
+    def _credit(self) -> Record:
+        """What others need to know of this PC's credit, as it was evaluated last: each beat is this PC's whole word."""
+        try:
+            known = files.read_or(self.home.credit_state_file, dict)
+        except BadRecord:
+            return {}
+        if not isinstance(known, dict) or "status" not in known:
+            return {}
+        told = {key: known[key] for key in ("windows", "ahead") if known.get(key)}
+        return {"credit_status": known["status"], "limits": known.get("limits", [])[:20], **told}
 
 
 def _last(records: list[Record], fits: Callable[[Record], bool]) -> Record | None:
