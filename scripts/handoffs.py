@@ -18,7 +18,7 @@ from typing import Any
 from trinity import clock, config, home, program
 from trinity.errors import TrinityError, UsageError
 from trinity.fleet import operations
-from trinity.relay import accept, arrival, board, rounds, watch
+from trinity.relay import accept, arrival, board, others, rounds, watch
 from trinity.relay.link import OPEN_STATES, Link
 
 CHAIN = ("written", "pushed", "seen", "claimed", "started", "first_line")
@@ -38,8 +38,14 @@ def main(argv: list[str] | None = None) -> int:
     if link.offline:
         program.say(f"offline, shown is what was last seen: {link.offline}")
     if arguments.action == "list":
-        records = [r for r in link.handoffs(snapshot) if arguments.all or r["state"] in OPEN_STATES]
-        lines = [_line(record, settings.pc) for record in records]
+        everything = link.handoffs(snapshot)
+        records = [r for r in everything if arguments.all or r["state"] in OPEN_STATES or _given_up(r)]
+        about = others.in_words(state)
+        lines = [_line(record, board.where(record, settings.pc, about)) for record in records]
+        for record, why in link.unseen(everything):
+            records.append(record)
+            lines.append(_line(record, f"safe on this PC, not in the fleet yet: {why or 'about to be sent'}"))
+        lines += [f"left alone: {path}: {why}" for path, why in link.unreadable(snapshot).items()]
         program.answer(arguments, records, program.clean("\n".join(lines) or "no work is on its way"))
         return 0
     if not arguments.id:
@@ -49,9 +55,9 @@ def main(argv: list[str] | None = None) -> int:
         program.answer(arguments, record, program.clean(_shown(record, settings, state)))
         return 0
     if arguments.action == "requeue":
-        operation = operations.requeue(settings.pc, record["id"])
+        operation = operations.requeue(settings.pc, record["id"], epoch=record["epoch"])
     else:
-        operation = operations.bury(settings.pc, record["id"], arguments.reason)
+        operation = operations.bury(settings.pc, record["id"], arguments.reason, record["epoch"])
     if not arguments.dry_run:
         done = link.submit(operation)
         if done.refused:
@@ -65,9 +71,14 @@ def main(argv: list[str] | None = None) -> int:
 _PAST = {"requeue": "queued again", "bury": "buried, its record is kept"}
 
 
-def _line(record: dict[str, Any], pc: str) -> str:
+def _given_up(record: dict[str, Any]) -> bool:
+    """Did Trinity give it up, and no person?"""
+    return record["state"] == "dead" and str(record.get("outcome")).startswith("gave up")
+
+
+def _line(record: dict[str, Any], where: str) -> str:
     way = f"{record['from_pc']} → {record['owner'] or record['to_pc']}"
-    return f"{record['id']}  {record['state']:8}  {way}  {board.what(record)}  ({board.where(record, pc)})"
+    return f"{record['id']}  {record['state']:8}  {way}  {board.what(record)}  ({where})"
 
 
 def _shown(record: dict[str, Any], settings: config.Config, state: home.Home) -> str:
@@ -75,7 +86,7 @@ def _shown(record: dict[str, Any], settings: config.Config, state: home.Home) ->
     work = record.get("current_work") or {}
     rows = [
         ("handoff", record["id"]),
-        ("state", f"{record['state']}, {board.where(record, settings.pc)}"),
+        ("state", f"{record['state']}, {board.where(record, settings.pc, others.in_words(state))}"),
         ("way", f"{record['from_pc']} → {record['to_pc']}, epoch {record['epoch']}, owner {record['owner'] or 'none'}"),
         ("reason", record["reason"]),
         ("limit", _limit(record.get("limit"))),
@@ -84,6 +95,7 @@ def _shown(record: dict[str, Any], settings: config.Config, state: home.Home) ->
         ("work", ", ".join(f"{key} {value}" for key, value in work.items() if value and "prompt" not in key)),
         ("tasks", "; ".join(f"{task['id']} {task['description']}" for task in record["task_queue"])),
         ("outcome", record.get("outcome") or ""),
+        ("was on", "; ".join(_visit(visit) for visit in record.get("visits") or [])),
         ("carried", "; ".join(record.get("notes") or [])),
         *(("here", text) for text in arrival.told_of(state, record)),
     ]
@@ -95,6 +107,11 @@ def _shown(record: dict[str, Any], settings: config.Config, state: home.Home) ->
     if record["state"] in ("queued", "parked") and session:
         lines.append(f"by hand  {accept.shown(record, settings)}")
     return "\n".join(lines)
+
+
+def _visit(visit: dict[str, Any]) -> str:
+    stopped = f", stopped until {clock.local(clock.parse(visit['until']))}" if visit.get("until") else ""
+    return f"{visit['pc']} from {clock.local(clock.parse(visit['at']))}{stopped}"
 
 
 def _limit(limit: dict[str, Any] | None) -> str:

@@ -1,5 +1,8 @@
 """Leave a wake for a PC: a hint that there is something to fetch. Nothing in it is obeyed.
 
+It is switched on as well, where `mac` of its entry in fleet.json or `wake_command` of this PC's config.json says how.
+
+
 trinity send_wake PC2 --message "come and see"
 trinity send_wake --send PC2 --task credit_handoff
 """
@@ -14,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from trinity import clock, config, home, program
 from trinity.errors import TrinityError, UsageError
-from trinity.fleet import operations
+from trinity.fleet import operations, waking
 from trinity.redaction import redact
 from trinity.relay.link import Link
 
@@ -44,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.dry_run:
         program.answer(arguments, record, f"would wake {target}")
         return 0
-    sent = Link(state, settings).submit(operations.send_wake(settings.pc, record))
+    link = Link(state, settings)
+    sent = link.submit(operations.send_wake(settings.pc, record))
     if sent.refused:
         raise TrinityError(f"the wake was refused: {sent.refused}")
     said = (
@@ -52,8 +56,24 @@ def main(argv: list[str] | None = None) -> int:
         if sent.visible
         else f"wake for {target} is safe here, not yet visible"
     )
-    program.answer(arguments, {"wake": record, "visible": sent.visible}, said)
+    woken = _rouse(link, target)
+    document = {"wake": record, "visible": sent.visible, "woken": woken}
+    program.answer(arguments, document, program.clean("; ".join([said, *woken])))
     return 0 if sent.visible else 75
+
+
+def _rouse(link: Link, target: str) -> list[str]:
+    """Switch the PC on as well, where there is a way; what was done."""
+    fleet = link.fleet(link.state.last())
+    if fleet is None or not waking.can_rouse(fleet, target, link.config.wake_command):
+        return []
+    try:
+        return waking.rouse(link.home, fleet, target, list(link.config.wake_command)) or [
+            "not switched on again so soon"
+        ]
+    except TrinityError as error:
+        program.say(error.message)
+        return []
 
 
 if __name__ == "__main__":

@@ -50,6 +50,13 @@ def silence(
     return {name: entry["silent"] for name, entry in fresh.items()}
 
 
+def remembered(home: Home, about: str = "heartbeats") -> dict[str, float]:
+    """What `silence` said last, without looking again."""
+    known = _read(home.root / "silence.json").get(about)
+    entries = known.items() if isinstance(known, dict) else ()
+    return {name: float(entry["silent"]) for name, entry in entries if isinstance(entry, dict) and "silent" in entry}
+
+
 def _look(before: Any, mark: str, now: float) -> dict[str, Any]:
     if not isinstance(before, dict) or before.get("mark") != mark:
         return {"mark": mark, "silent": 0.0, "looked": now}

@@ -127,7 +127,7 @@ def act(home: Home, config: Config, answer: Evaluation, dry_run: bool = False) -
 
 def _handoff(home: Home, config: Config, step: Step, answer: Evaluation, dry_run: bool) -> str:
     try:
-        saved = _saved(home, config, step, dry_run)
+        saved, settled = _saved(home, config, step, dry_run)
     except Busy as error:
         return f"session {step.session.id} waits: {error.message}"
     except TrinityError as error:
@@ -135,12 +135,14 @@ def _handoff(home: Home, config: Config, step: Step, answer: Evaluation, dry_run
         _acted(home, config, step, dry_run)
         program.log(home, "alarms", f"session {step.session.id} could not be handed over: {error.message}")
         return f"session {step.session.id} could not be handed over: {error.message}"
-    _acted(home, config, step, dry_run)
+    if settled:
+        _acted(home, config, step, dry_run)
     return saved.text()
 
 
-def _saved(home: Home, config: Config, step: Step, dry_run: bool) -> save.Saved:
-    """To another PC if one may and can; else, and when sending fails, parked here."""
+def _saved(home: Home, config: Config, step: Step, dry_run: bool) -> tuple[save.Saved, bool]:
+    """To another PC if one may and can; else, and when sending fails, parked here. False: only until the fleet can be
+    asked, and then sent all the same."""
     stop = step.session.stop
     told: dict[str, Any] = {
         "session": step.session,
@@ -148,13 +150,16 @@ def _saved(home: Home, config: Config, step: Step, dry_run: bool) -> save.Saved:
         "reason": step.reason,
         "excerpts": [stop.text] if stop and stop.text else [],
         "incident": stop.incident if stop else "",
+        "stopped_at": stop.time if stop else None,
         "dry_run": dry_run,
     }
     try:
-        return save.save(home, config, **told, choosing=True)
+        return save.save(home, config, **told, choosing=True), True
     except TrinityError as error:
-        program.log(home, "alarms", f"session {step.session.id} is parked here, not sent: {error.message}")
-        return save.save(home, config, **told)
+        saved = save.save(home, config, **told)
+        if saved.action != "kept":
+            program.log(home, "alarms", f"session {step.session.id} is parked here, not sent: {error.message}")
+        return saved, not isinstance(error, Busy)
 
 
 def _acted(home: Home, config: Config, step: Step, dry_run: bool) -> None:

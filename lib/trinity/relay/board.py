@@ -6,6 +6,7 @@ Read from the view of the state, so it costs no git and shows what was known at 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +40,34 @@ def _read(path: Path) -> Record | None:
         return None  # the round that fetched it has reported it
 
 
-def where(record: Record, pc: str) -> str:
-    """One handoff in a few words."""
-    if record["state"] in ("done", "dead"):
-        return str(record.get("outcome") or record["state"])
-    if record["state"] == "parked":
-        if record["parked_until"] is None:
-            why = f"waits: {record['outcome']}" if record.get("outcome") else "parked until a success or a person"
-            return f"{why}; trinity accept_handoff {record['id']}"
-        why = f" ({record['outcome']})" if record.get("outcome") else ""
-        return f"parked until {clock.local(clock.parse(record['parked_until']))}{why}"
-    if record["state"] == "queued":
-        return (
-            f"ready: trinity accept_handoff {record['id']}" if record["to_pc"] == pc else f"waits for {record['to_pc']}"
-        )
-    doing = "runs" if record["state"] == "running" else "starting"
-    return f"{doing} on {'this PC' if record['owner'] == pc else record['owner']}"
+def where(record: Record, pc: str, others: Mapping[str, str] | None = None) -> str:
+    """One handoff in a few words; `others`: what there is to know of the PCs (`others.in_words`)."""
+    state, by_hand = record["state"], f"trinity accept_handoff {record['id']}"
+    why = f" ({record['outcome']})" if record.get("outcome") else ""
+    if state == "dead":
+        return f"given up: {record.get('outcome') or 'by a person'}; trinity handoffs requeue {record['id']}"
+    if state == "done":
+        return str(record.get("outcome") or state)
+    if record.get("held"):
+        return f"kept for a person on {record['held']['pc']}: {record['held']['why']}; there: {by_hand}"
+    if state == "parked" and record["parked_until"] is None:
+        at = "" if record["to_pc"] == pc else f" on {record['to_pc']}"
+        why = f"waits{at}: {record['outcome']}" if why else f"parked{at} until a success or a person"
+        return f"{why}; {by_hand}"
+    if state == "parked":
+        at = "" if record["to_pc"] == pc else f" for {_with(record['to_pc'], others)}"
+        return f"parked{at} until {clock.local(clock.parse(record['parked_until']))}{why}"
+    if state == "queued":
+        if record["to_pc"] == pc:
+            return f"ready: {by_hand}"
+        return f"waits for {_with(record['to_pc'], others)}{why}"
+    doing = "runs" if state == "running" else "starting"
+    return f"{doing} on {'this PC' if record['owner'] == pc else _with(record['owner'], others)}"
+
+
+def _with(pc: str, others: Mapping[str, str] | None) -> str:
+    about = (others or {}).get(pc)
+    return f"{pc}, {about}" if about else pc
 
 
 def what(record: Record) -> str:

@@ -20,6 +20,7 @@ from trinity.fleet.state import State, open_state
 from trinity.home import Home
 
 Record = dict[str, Any]
+_FOLDERS = (names.HANDOFF, names.PROCESSED, names.DEAD)
 OPEN_STATES = ("queued", "parked", "claimed", "running")
 
 
@@ -42,6 +43,7 @@ class Link:
         url = config.fleet_url or str(embedded.make(home))
         self.state: State = open_state(home, url, config.pc)
         self.offline = ""
+        self._held_up: dict[str, str] = {}
 
     def refresh(self) -> Snapshot:
         """Deliver what waits, fetch, and bring the view up to date; offline, the last state seen."""
@@ -87,6 +89,8 @@ class Link:
         from trinity import program
 
         for entry in delivered:
+            if entry.outcome in ("waiting", "rejected"):
+                self._held_up[entry.id] = entry.reason
             if entry.outcome != "applied":
                 program.log(self.home, "fleet", f"{entry.type} {entry.id}: {entry.outcome}: {entry.reason}")
 
@@ -94,10 +98,20 @@ class Link:
         """All handoffs that can be read, buried ones too, oldest first; the others are in the log."""
         from trinity import program
 
-        found, problems = handoffs.listing(snapshot, names.HANDOFF, names.PROCESSED, names.DEAD)
+        found, problems = handoffs.listing(snapshot, *_FOLDERS)
         for path, why in problems.items():
             program.log(self.home, "fleet", f"skipped {path}: {why}")
         return sorted((entry.record for entry in found), key=lambda record: str(record["timestamp"]))
+
+    def unreadable(self, snapshot: Snapshot) -> dict[str, str]:
+        """The handoffs that cannot be read, with the reason: damaged, or written by a newer Trinity."""
+        return handoffs.listing(snapshot, *_FOLDERS)[1]
+
+    def unseen(self, known: list[Record]) -> list[tuple[Record, str]]:
+        """New handoffs that are safe here and that the fleet does not have yet (`known`: what it has), each with why."""
+        there = {record["id"] for record in known}
+        made = [o for o in outbox.pending(self.home) if o["type"] == "create" and o["record"]["id"] not in there]
+        return [(each["record"], self._held_up.get(each["id"]) or self.offline) for each in made]
 
     def of_session(self, snapshot: Snapshot, session_id: str) -> Record | None:
         """The open handoff of a conversation; there is never more than one."""

@@ -19,8 +19,8 @@ from trinity.config import Config
 from trinity.credit import sessions, transcript_lines, transcript_tail
 from trinity.credit.limits import Limit
 from trinity.credit.picture import Session
-from trinity.errors import Busy, TrinityError
-from trinity.fleet import operations
+from trinity.errors import Offline, TrinityError
+from trinity.fleet import journal, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
 from trinity.redaction import redact
@@ -67,11 +67,14 @@ def save(
     excerpts: Sequence[str] = (),
     incident: str = "",
     choosing: bool = False,
+    stopped_at: float | None = None,
     dry_run: bool = False,
 ) -> Saved:
     """Hand over `session` (None: the task queue alone) to PC `to`, or park it here until the limit's reset.
 
-    `choosing`: to the PC of the fleet that may and can go on with it, if there is one; the record says why not.
+    `choosing`: to the PC of the fleet that may and can go on with it, if there is one; the record says why not. It raises
+    Offline when the fleet cannot be asked. `stopped_at` (epoch seconds): when a limit stopped the session; what was started
+    since is left alone.
 
     Raises TrinityError when there is nothing to hand over, Busy when another program saves for too long.
     """
@@ -79,6 +82,12 @@ def save(
         link = Link(home, config)
         snapshot = link.refresh()
         known = link.of_session(snapshot, session.id) if session else _queue_handoff(link.handoffs(snapshot), limit)
+        if session and known is None and (waits := _unseen(link, snapshot, session.id)):
+            if choosing and link.offline:
+                raise Offline(link.offline)
+            return Saved(waits, "kept", False)
+        if known is not None and stopped_at is not None and _started_since(home, known, stopped_at):
+            return Saved(known, "kept", True)
         record = _record(home, config, session, limit, reason, to, excerpts)
         there: str | None = None
         if choosing and to is None:
@@ -123,16 +132,26 @@ def save(
 
 def _chosen(link: Link, snapshot: Snapshot, record: Record) -> tuple[str | None, str | None, str | None]:
     """Who goes on with it (None: this PC, after the reset), from when on (None: now), and why not the others."""
-    try:
-        found = company.choose(link, snapshot, record)
-    except Busy as error:
-        return None, None, f"the fleet remote does not answer: {error.message}"
+    found = company.choose(link, snapshot, record)
     if found is None:
         return None, None, None
     why = company.in_words(found)
     if found.to_pc is None and found.likeliest != link.config.pc and found.until is not None:
         return found.likeliest, clock.iso(found.until), why
     return found.to_pc, None, why
+
+
+def _unseen(link: Link, snapshot: Snapshot, session_id: str) -> Record | None:
+    """The handoff of a conversation that is on its way to the fleet."""
+    for record, _ in link.unseen(link.handoffs(snapshot)):
+        if any(session["session_id"] == session_id for session in record.get("sessions") or []):
+            return record
+    return None
+
+
+def _started_since(home: Home, known: Record, stopped_at: float) -> bool:
+    entry = journal.read(home, known["id"], known["epoch"]) if known["state"] in ("claimed", "running") else None
+    return entry is not None and "made_at" in entry and clock.parse(entry["made_at"]) > stopped_at
 
 
 def _queue_handoff(records: Sequence[Record], limit: Limit | None) -> Record | None:
