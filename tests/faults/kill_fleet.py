@@ -69,6 +69,9 @@ class Fleet:
         repository.run("add", ".")
         repository.run("commit", "-qm", "first")
         (project / "new.txt").write_text("not committed\n", encoding="utf-8")
+        # Those that were heard of are equals, so the rotation decides.
+        for process in [self.pcs[pc].program(*ROUND, **QUIET) for pc in PCS[1:]]:
+            process.wait(timeout=60)
         self.pcs["PC1"].stopped(SESSION, LIMIT_SECONDS)
 
     def records(self) -> list[dict[str, Any]]:
@@ -132,9 +135,9 @@ class Fleet:
 
     def story(self) -> str:
         """All that is known of a session that went wrong."""
-        told = [json.dumps(r) for records in history.read(self.remote).records.values() for r in records]
         lines = [f"--- {pc}\n{stage.story()}" for pc, stage in self.pcs.items()]
-        return "\n".join([*told, *map(str, self.starts()), *lines])
+        log = history.git(self.remote, "log", "--format=%s", "trinity-state").decode("utf-8", "replace")
+        return "\n".join([log, *map(str, self.starts()), *lines])
 
 
 class Kills:
@@ -154,16 +157,23 @@ class Kills:
         """Stop one session, kill what moves and resumes it, let it come to its end, and look."""
         fleet = Fleet(self.folder / f"fleet{self.sessions}", self.random, self.mutant)
         self.sessions += 1
+        try:
+            wrong = self._go(fleet)
+        except AssertionError as error:
+            wrong = [f"the history of the state: {error}"]
+        self.moves[" → ".join(("PC1", *fleet.hops))] += 1
+        if wrong:
+            self.problems.append(f"session {self.sessions}: {'; '.join(wrong)}\n{'' if self.mutant else fleet.story()}")
+        else:
+            shutil.rmtree(fleet.remote.parent)
+
+    def _go(self, fleet: Fleet) -> list[str]:
         self._kill(fleet, "PC1", self.random.choice(FIRST_PROGRAMS))
         for _ in range(KILLS_A_SESSION - 1):
             self._kill(fleet, self._where(fleet), self.random.choice(PROGRAMS))
             self._late_word(fleet)
         fleet.settle()
-        self.moves[" → ".join(("PC1", *fleet.hops))] += 1
-        if wrong := fleet.problems():
-            self.problems.append(f"session {self.sessions}: {'; '.join(wrong)}\n{fleet.story()}")
-        else:
-            shutil.rmtree(fleet.remote.parent)
+        return fleet.problems()
 
     def _where(self, fleet: Fleet) -> str:
         """Mostly where the work is: elsewhere a round has little to do."""
