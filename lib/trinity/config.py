@@ -18,6 +18,7 @@ from trinity.home import Home
 
 PC = re.compile(r"^[A-Z0-9][A-Z0-9_-]{0,31}$")
 ACCOUNT_KINDS = ("api", "cloud", "seat", "subscription", "unknown")
+CONVERSATIONS = ("redacted", "full", "none")
 RESUME_MODES = ("headless", "tmux", "terminal", "none", "offer")
 
 
@@ -94,6 +95,9 @@ class Config:
     `roots` are the folders below which this PC's own clones of projects lie; `work_folder` is where work from another PC
     is unpacked (None: `work` in the state folder). `trust_restored`: the client does not ask whether its folder is trusted.
 
+    What of the work may leave this PC: `conversation` is one of CONVERSATIONS; `carry` are patterns of ignored files that
+    go along all the same (`fixtures/*.bin`); `carry_permissions`: so do those granted in `.claude/settings.local.json`.
+
     `wake_command` is run to wake another PC, with `{pc}` replaced by its name; it comes from here and never from the fleet.
     """
 
@@ -114,6 +118,9 @@ class Config:
     work_folder: str | None = None
     trust_restored: bool = False
     after_restore: AfterRestore = field(default_factory=AfterRestore)
+    conversation: str = "redacted"
+    carry: tuple[str, ...] = ()
+    carry_permissions: bool = False
     budgets: tuple[Budget, ...] = ()
 
     def document(self) -> dict[str, Any]:

@@ -20,11 +20,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from trinity.errors import TrinityError
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 # Pinned for every call, so that no configuration file decides them.
 _PINNED = (
@@ -207,6 +211,13 @@ else:
         except ProcessLookupError:
             pass  # ended in between
         process.communicate()
+
+
+def together(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
+    """The results of two independent calls that run side by side; raises what the first failing one raised."""
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(second)
+        return first(), beside.result()
 
 
 def init_bare(path: Path, server: bool = False) -> Repository:

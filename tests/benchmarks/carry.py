@@ -21,8 +21,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
 
 from trinity import git
-from trinity.work.carry.pack import Parcel, pack
+from trinity.work.carry.pack import pack
 from trinity.work.carry.restore import restore
+from trinity.work.carry.shapes import Parcel
 from trinity.work.secret_files import withheld
 
 

@@ -23,15 +23,12 @@ from trinity.errors import Offline, TrinityError
 from trinity.fleet import journal, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.redaction import redact
 from trinity.relay import carrying, company, rounds, rousing, sending
 from trinity.relay.link import Link, Record
 from trinity.work import handoff, prompt
 
 # A wait whose end nobody knows: tried again by a person, by a success, or with the next limit that has a reset.
 NEVER = None
-# So many things that stayed behind stand in the record; all of them are in the log.
-NOTES = 8
 _HEAD_BYTES = 256_000
 
 
@@ -108,8 +105,7 @@ def save(
         sent = carrying.send(link, record) if record["to_pc"] != config.pc else carrying.Sent(None, [])
         if sent.parts:
             record["parts"] = sent.parts
-        if sent.notes:
-            record["notes"] = [redact(note)[:300] for note in sent.notes[:NOTES]]
+        record = handoff.with_notes(record, sent.notes, "logs/handoff.log")
         operation = operations.create(config.pc, record)
         if incident:
             # The same incident noticed twice is the same operation, and counts once.

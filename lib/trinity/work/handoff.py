@@ -15,6 +15,8 @@ from trinity import clock, files
 from trinity.redaction import redact
 
 MAX_BYTES = 10_000
+# So many things that stayed behind stand in the record; all of them are in the log.
+_NOTES = 8
 _SESSION_KEYS = (
     "session_id",
     "pc",
@@ -89,6 +91,18 @@ def build(
         "outcome": None,
     }
     return _fitting(record, current_work or {}, task_queue, excerpts)
+
+
+def with_notes(record: dict[str, Any], notes: Sequence[str], where: str) -> dict[str, Any]:
+    """The record with what a person should know of what travels and what does not, as far as it fits; `where` names the
+    log that has all of it."""
+    lines = [redact(note)[:300] for note in notes]
+    for count in range(min(len(lines), _NOTES), 0, -1):
+        more = [f"and {len(lines) - count} more: {where}"] if count < len(lines) else []
+        made = {**record, "notes": [*lines[:count], *more]}
+        if len(files.dump_json(made)) < MAX_BYTES:
+            return made
+    return record
 
 
 def _fitting(

@@ -78,6 +78,13 @@ def withheld(path: str, content: bytes) -> str | None:
     return in_name(path) or in_content(path, content)
 
 
+def in_named(path: str, content: bytes) -> str | None:
+    """The same for a file that a person named to travel: not by its name, but strictly by what is in it."""
+    if redaction.first_login(content):
+        return "a login"
+    return in_name(path) or in_content(path, content)
+
+
 def in_name(path: str) -> str | None:
     """Why a thing of this name stays, whatever is in it."""
     kind = redaction.first_token(path.encode("utf-8", "surrogateescape"))

@@ -124,6 +124,10 @@ EQUAL = {
     "attributes in info": (
         "mkdir -p .git/info; printf '*.txt text eol=crlf\\n' >.git/info/attributes; printf 'x\\r\\n' >a.txt"
     ),
+    "attributes in info against those of the files": (
+        "printf '*.txt -text\\n' >.gitattributes; git add .gitattributes; git commit -qm attributes; mkdir -p .git/info; "
+        "printf '*.txt text eol=crlf\\n' >.git/info/attributes; rm b.txt; git checkout -q b.txt; printf 'x\\r\\n' >a.txt"
+    ),
     "excludes in info": "echo '*.tmp' >>.git/info/exclude; echo 1 >x.tmp; echo 2 >y",
     "LFS attributes without git-lfs": (
         "printf '*.bin filter=lfs diff=lfs merge=lfs -text\\n' >.gitattributes; "
@@ -155,3 +159,6 @@ EQUAL = {
         "echo m >c.txt; git commit -qam m; ! git merge -q s >/dev/null; echo half >c.txt"
     ),
 }
+
+# A linked worktree shares these with the clone: work that has others gets a repository of its own.
+OWN = {"attributes in info", "attributes in info against those of the files"}

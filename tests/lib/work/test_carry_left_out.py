@@ -10,7 +10,7 @@ import pytest
 
 from tests.lib.work.stage import Stage
 from trinity.work.carry.committed import CommittedSecret
-from trinity.work.carry.pack import Parcel
+from trinity.work.carry.shapes import Parcel
 from trinity.work.secret_files import withheld
 
 pytestmark = pytest.mark.posix

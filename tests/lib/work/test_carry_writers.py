@@ -13,7 +13,7 @@ import pytest
 from tests.lib.work.stage import Stage
 from trinity.git import Repository
 from trinity.work.carry import objects
-from trinity.work.carry.pack import Parcel
+from trinity.work.carry.shapes import Parcel
 
 pytestmark = pytest.mark.posix
 FILES = "mkdir many; for i in $(seq 300); do echo $i >many/$i; done; for f in A B C; do printf '%012d\\n' 0 >$f; done; "

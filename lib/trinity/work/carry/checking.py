@@ -17,7 +17,6 @@ from trinity.errors import BadRecord
 from trinity.work.carry import operation, paths
 from trinity.work.carry.manifest import CARRIED_SETTINGS, is_remote
 
-_BRANCH = re.compile(r"refs/heads/[^\x00-\x20\x7f~^:?*\[\\]{1,240}$")
 _VALUE = re.compile(r"[A-Za-z0-9]{0,20}$")
 
 
@@ -46,7 +45,7 @@ def _problems(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield from _path_problems(entry, seen if "kind" in entry else None)
     if paths.decode(manifest["folder"]):
         yield from _path_problems(manifest["folder"], None)
-    if manifest["branch"] is not None and not is_branch(manifest["branch"]):
+    if manifest["branch"] is not None and not operation.is_branch(manifest["branch"]):
         yield f"branch: '{manifest['branch']}' is no name of a branch"
     for name, url in manifest["remotes"].items():
         if not is_remote(name, url):
@@ -92,7 +91,7 @@ def _operation_problems(stopped: Mapping[str, Any] | None) -> Iterator[str]:
     for ref in stopped["refs"]:
         if not operation.allowed_ref(ref):
             yield f"operation: a reference '{ref[:100]}' is not carried"
-    if stopped["branch"] is not None and not is_branch(stopped["branch"]):
+    if stopped["branch"] is not None and not operation.is_branch(stopped["branch"]):
         yield f"operation: '{stopped['branch']}' is no name of a branch"
     # The list a person is shown must be the list that will be run.
     if operation.commands(files) != stopped["commands"]:
@@ -104,14 +103,3 @@ def _decoded(text: str) -> bytes | None:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-
-
-def is_branch(name: str) -> bool:
-    """Whether git takes this for a branch's full name."""
-    parts = name.split("/")
-    return (
-        bool(_BRANCH.match(name))
-        and ".." not in name
-        and "@{" not in name
-        and not any(part in ("", "@") or part.startswith(("-", ".")) or part.endswith((".lock", ".")) for part in parts)
-    )

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from trinity.git import GitError, Repository
-from trinity.work.carry import operation, private
+from trinity.work.carry import facts as facts_of
+from trinity.work.carry import operation
 from trinity.work.carry.ground import Ground
 from trinity.work.carry.manifest import CARRIED_SETTINGS, joined
 
@@ -22,17 +23,18 @@ _DEFAULTS = {
     "core.filemode": "true",
     "core.sparsecheckout": "false",
     "core.sparsecheckoutcone": "false",
+    "core.symlinks": "true",
 }
 
 
 def configure(ground: Ground, manifest: Mapping[str, Any]) -> None:
     """Bring the settings to what they were, as far as they differ."""
-    facts = private.look(ground.git.path)
+    facts = facts_of.look(ground.git.path)
     wanted = {}
     for key in CARRIED_SETTINGS:
         value = manifest["settings"].get(key, _DEFAULTS[key])
-        if sys.platform == "win32" and key == "core.filemode":
-            continue  # there are no such modes here
+        if sys.platform == "win32" and key in ("core.filemode", "core.symlinks"):
+            continue  # there are no such modes here, and links only for some users
         if facts.settings.get(key, _DEFAULTS[key]) != value:
             wanted[key] = value
     rules = {name: base64.b64decode(text) for name, text in manifest["rules"].items()}
@@ -57,7 +59,7 @@ def configure(ground: Ground, manifest: Mapping[str, Any]) -> None:
 
 def lacking(ground: Ground, manifest: Mapping[str, Any]) -> list[str]:
     """A sentence for each filter program that the files went through on the other PC and that is not set up here."""
-    known = {key.split(".", 1)[1].rpartition(".")[0] for key in private.look(ground.git.path).settings if "." in key}
+    known = {key.split(".", 1)[1].rpartition(".")[0] for key in facts_of.look(ground.git.path).settings if "." in key}
     return [
         f"files with the filter '{name}' are as the repository holds them: install it here, then check them out anew"
         for name in manifest["filters"]

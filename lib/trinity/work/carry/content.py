@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trinity.work import secret_files
 from trinity.work.carry import objects, paths
 from trinity.work.carry.paths import Below
 
@@ -21,6 +22,7 @@ Withheld = Callable[[str, bytes], str | None]
 
 # Ticks of file times are 1 to 10 ms on the systems known; twice the largest.
 _RECENT_NS = 20_000_000
+_ELSEWHERE_NS = 5_000_000_000
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -60,6 +62,12 @@ def take(
     below = Below(os.fsencode(top))
     taken = Taken()
     seen = [(path, tracked, below.lstat(path)) for path, tracked in work]
+    if withheld:
+        for path, _, _ in seen:
+            reason = secret_files.in_name(paths.shown(path))
+            if reason:
+                taken.leave(path, 0, f"withheld: {reason}")
+    seen = [item for item in seen if item[0] not in taken.left_out]
     seen.sort(key=lambda item: (not item[1], item[2].st_size if item[2] else 0, item[0]))
     for path, tracked, status in seen:
         taken.signatures[path] = _signature(status)
@@ -69,6 +77,10 @@ def take(
             taken.entries[path] = {"kind": "folder"}
         elif stat.S_ISLNK(status.st_mode):
             data = os.fsencode(os.readlink(below.full(path)))
+            reason = withheld("link", data) if withheld else None
+            if reason:
+                taken.leave(path, len(data), f"withheld: {reason}")
+                continue
             oid = objects.write_blob(blobs, data, object_format)
             taken.entries[path] = {"kind": "link", "size": len(data), "blob": oid}
         elif not stat.S_ISREG(status.st_mode):
@@ -145,6 +157,26 @@ def moving(top: Path, taken: Taken, object_format: str) -> list[bytes]:
         if data is None or (entry and objects.blob_id(data, object_format) != entry["blob"]):
             moved.add(path)
     return sorted(moved)
+
+
+def quiet(top: Path, taken: Taken, began: os.stat_result) -> bool:
+    """Whether everything that was read lay there as it is before the first look began, when a file got the times `began`.
+
+    Then all of it is of one moment, that beginning, and nothing has to be looked for a second time. On the disk of `began`
+    the clock of files is known; another one's may be somebody else's, so it gets more time.
+    """
+    if os.name == "nt" or taken.torn:
+        return False  # there a file keeps the times it is given
+    below = Below(os.fsencode(top))
+    folders = {path.rstrip(b"/").rpartition(b"/")[0] for path in taken.signatures}
+    for path in folders | set(taken.signatures):
+        there = path
+        while (status := below.lstat(there) if there else os.lstat(below.root)) is None:
+            there = there.rpartition(b"/")[0]  # gone: whoever took it away changed the folder above
+        margin = _RECENT_NS if status.st_dev == began.st_dev else _ELSEWHERE_NS
+        if max(status.st_mtime_ns, status.st_ctime_ns) + margin > began.st_ctime_ns:
+            return False
+    return True
 
 
 def _signature(status: os.stat_result | None) -> tuple[int, ...] | None:

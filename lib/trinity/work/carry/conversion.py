@@ -12,8 +12,9 @@ import re
 import shutil
 
 from trinity.git import Repository
+from trinity.work.carry import filters
 from trinity.work.carry.paths import Below
-from trinity.work.carry.private import Private, read_or_empty
+from trinity.work.carry.private import Private
 from trinity.work.carry.scan import Look
 
 _RULES = re.compile(rb"\b(text|eol|crlf|ident|working-tree-encoding)\b")
@@ -65,14 +66,7 @@ def _active(private: Private, seen: Look) -> bool:
     settings = private.facts.settings
     if settings.get("core.autocrlf", "false").lower() not in ("false", "no", "off", "0", "") or "core.eol" in settings:
         return True
-    below = Below(os.fsencode(private.facts.top))
-    texts = [private.facts.attributes, read_or_empty(private.folder / "info" / "attributes")]
-    texts += [_bytes(below, path) or b"" for path in _attribute_files(seen)]
-    return any(_RULES.search(text) for text in texts) or _changed_attributes(seen)
-
-
-def _attribute_files(seen: Look) -> set[bytes]:
-    return {path for path in {*seen.listing.lines, *seen.changed} if path.rpartition(b"/")[2] == _ATTRIBUTES}
+    return any(_RULES.search(text) for text in filters.attribute_texts(private, seen)) or _changed_attributes(seen)
 
 
 def _changed_attributes(seen: Look) -> bool:
@@ -108,21 +102,5 @@ def _suspicious(private: Private, seen: Look) -> set[bytes]:
 
 def _special(private: Private, seen: Look) -> set[bytes]:
     """Paths with `ident` or an encoding: for them line ends say nothing."""
-    unchanged = [path for path in seen.listing.lines if path not in seen.changed]
-    return {path for path, _ in _attributes(private, unchanged, "ident", "working-tree-encoding")}
-
-
-def filters(private: Private, seen: Look) -> list[str]:
-    """The filter programs that stand between the repository and the files here."""
-    names = {key.split(".", 1)[1].rpartition(".")[0] for key in private.facts.settings if key.startswith("filter.")}
-    if not names:
-        return []
-    used = {value.decode("utf-8", "replace") for _, value in _attributes(private, [*seen.listing.lines], "filter")}
-    return sorted(names & used)
-
-
-def _attributes(private: Private, paths: list[bytes], *names: str) -> list[tuple[bytes, bytes]]:
-    """Path and value of every one of the attributes that is set."""
-    words = private.git.run("check-attr", "-z", "--stdin", *names, stdin=b"\0".join(paths)).split(b"\0")
-    triples = zip(words[::3], words[1::3], words[2::3], strict=False)
-    return [(path, value) for path, _, value in triples if value not in (b"unspecified", b"unset", b"false", b"")]
+    unchanged = [path for path in seen.listing.paths if path not in seen.changed]
+    return {path for path, _ in filters.attributes(private, unchanged, "ident", "working-tree-encoding")}

@@ -6,6 +6,8 @@ worktree, and, when settings differ, per-worktree configuration is switched on. 
 
 from __future__ import annotations
 
+import base64
+import functools
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,8 @@ from typing import Any
 from trinity.errors import TrinityError
 from trinity.git import GitError, Repository
 from trinity.work.carry import history, objects
+from trinity.work.carry.facts import read_or_empty
+from trinity.work.carry.manifest import joined
 
 _TIMEOUT = 3600.0
 _VARIABLES = {"GIT_LITERAL_PATHSPECS": "1", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
@@ -36,23 +40,47 @@ def repository(path: Path) -> Repository:
     return Repository(path, _TIMEOUT, as_user=True, variables=_VARIABLES)
 
 
-def lay(manifest: Mapping[str, Any], bundle: Path, target: Path, clone: Path | None, remote: str | None) -> Ground:
+def lay(
+    manifest: Mapping[str, Any],
+    bundle: Path,
+    target: Path,
+    clone: Path | None,
+    remote: str | None,
+    nearby: Path | None = None,
+) -> Ground:
     """A worktree without files at `target`, HEAD detached at the parcel's commit; raises TrinityError."""
     if clone is None or not manifest["head"]:
-        return _own(manifest, bundle, target, remote)
+        return _own(manifest, bundle, target, remote, clone or nearby)
     git = repository(clone)
     if git.run("rev-parse", "--show-object-format").decode().strip() != manifest["object_format"]:
         raise TrinityError(f"'{clone}' has objects of another format than the parcel's", "restore without a clone")
     if manifest["shallow"] and _missing(git, manifest["shallow"]):
-        made = _own(manifest, bundle, target, remote)
+        made = _own(manifest, bundle, target, remote, clone)
         made.notes.append("the history is cut, so this is a repository of its own")
+        return made
+    if _attributes(manifest) != _attributes_of(git):
+        # They come before those of the files, and a linked worktree can have none of its own.
+        made = _own(manifest, bundle, target, remote, clone)
+        made.notes.append("attributes in .git/info differ from this PC's clone, so this is a repository of its own")
         return made
     _bring(git, bundle, manifest, fetch_quietly)
     git.run("worktree", "add", "--no-checkout", "--detach", "--", str(target), manifest["head"])
     return _ground(target, bundle, linked=True)
 
 
-def _own(manifest: Mapping[str, Any], bundle: Path, target: Path, remote: str | None) -> Ground:
+def _attributes(manifest: Mapping[str, Any]) -> bytes:
+    return base64.b64decode(manifest["rules"].get("info", ""))
+
+
+def _attributes_of(clone: Repository) -> bytes:
+    found = Path(os.fsdecode(clone.run("rev-parse", "--git-path", "info/attributes").removesuffix(b"\n")))
+    return joined(read_or_empty(clone.path / found))
+
+
+def _own(
+    manifest: Mapping[str, Any], bundle: Path, target: Path, remote: str | None, nearby: Path | None = None
+) -> Ground:
+    """A repository of its own; commits that the parcel builds upon are looked for in the clone `nearby` first."""
     target.mkdir(parents=True, exist_ok=True)
     git = repository(target)
     branch = (manifest["branch"] or "refs/heads/main").removeprefix("refs/heads/")
@@ -66,7 +94,10 @@ def _own(manifest: Mapping[str, Any], bundle: Path, target: Path, remote: str | 
     if manifest["history"] != "thin" and manifest["shallow"]:
         text = "".join(f"{oid}\n" for oid in manifest["shallow"])
         (target / ".git" / "shallow").write_text(text, encoding="ascii", newline="\n")
-    _bring(git, bundle, manifest, _fetch_all)
+    if _attributes(manifest):
+        (target / ".git" / "info").mkdir(exist_ok=True)
+        (target / ".git" / "info" / "attributes").write_bytes(_attributes(manifest))
+    _bring(git, bundle, manifest, functools.partial(_fetch_all, nearby=nearby))
     if manifest["head"]:
         git.run("update-ref", "--no-deref", "HEAD", manifest["head"])
     elif manifest["branch"]:
@@ -123,7 +154,14 @@ def fetch_quietly(git: Repository, needed: Sequence[str]) -> None:
                 return
 
 
-def _fetch_all(git: Repository, needed: Sequence[str]) -> None:
+def _fetch_all(git: Repository, needed: Sequence[str], nearby: Path | None) -> None:
+    for what in (needed, ["refs/heads/*", "refs/remotes/*"]) if nearby else ():
+        try:
+            git.run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", str(nearby), *what)
+        except GitError:
+            continue  # then the remotes are asked
+        if not _missing(git, needed):
+            break
     for name in git.run("remote").decode("utf-8", "replace").split():
         for what in ([], needed):
             try:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trinity.errors import TrinityError
 from trinity.git import GitError, Repository
-from trinity.work.carry import paths
+from trinity.work.carry import objects, paths
 from trinity.work.carry.private import Private
 
 OWN = b"carry.m"
@@ -24,39 +24,48 @@ _BIG = 4 << 20
 
 
 @dataclass(frozen=True)
-class Made:
-    """A bundle on the disk, and how much history it brings: `thin`, `shallow` (cut at `shallow`) or `full`."""
+class Plan:
+    """What a bundle will hold: `names` go into it, `excluded` are what the other side can get elsewhere.
 
-    bundle: Path
+    `history`: `thin`, `shallow` (cut at `shallow`) or `full`; `bases` are the commits that a thin one builds upon. `objects`
+    are those of its objects that were there before, with a path where they have one.
+    """
+
+    names: list[str]
+    excluded: list[str]
     history: str
     bases: list[str]
     shallow: list[str]
-    state: str
-    index: str
+    objects: dict[str, bytes]
 
 
 class Tree:
     """Contents for one of the two commits; `put` says under which name it went when not under its own."""
 
     def __init__(self, prefix: bytes) -> None:
-        self._lines: list[bytes] = []
-        self._taken: set[bytes] = set()
+        self._lines: dict[bytes, str] = {}
+        self._folders: set[bytes] = set()
         self._prefix = prefix
 
     def put(self, path: bytes, oid: str, aside: bool = False) -> None:
         """Hold this object, under its own path when a tree can have it."""
         name = path
-        if aside or name in self._taken or not _plain(path):
+        above = _above(path)
+        if aside or name in self._lines or name in self._folders or any(f in self._lines for f in above):
+            name = b""
+        if not name or not _plain(path):
             name = b"%s/%s%d" % (OWN, self._prefix, len(self._lines))
-        self._taken.add(name)
-        self._lines.append(b"100644 %s 0\t%s" % (oid.encode("ascii"), name))
+        self._lines[name] = oid
+        self._folders.update(_above(name))
 
     def write(self, private: Private) -> str:
-        """The id of the tree, written without the borrowed objects in sight."""
-        index = private.folder / "tree-index"
-        index.unlink(missing_ok=True)
-        private.alone.run("update-index", "-z", "--index-info", stdin=b"\0".join(self._lines), index=index)
-        return private.alone.run("write-tree", "--missing-ok", index=index).decode().strip()
+        """The id of the tree."""
+        return objects.tree(self._lines, private.write)
+
+
+def _above(path: bytes) -> list[bytes]:
+    parts = path.split(b"/")
+    return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def _plain(path: bytes) -> bool:
@@ -70,42 +79,58 @@ def commit(private: Private, tree: str, parent: str | None, subject: str) -> str
     """Write a commit; the same content at another time is another commit, and nobody compares these."""
     who = f"Trinity <trinity@localhost> {int(time.time())} +0000"
     lines = [f"tree {tree}", *([f"parent {parent}"] if parent else []), f"author {who}", f"committer {who}"]
-    text = "\n".join(lines) + f"\n\n{subject}\n"
-    return private.alone.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=text.encode()).decode().strip()
+    return private.write("commit", ("\n".join(lines) + f"\n\n{subject}\n").encode())
 
 
-def bundle(
-    private: Private,
-    target: Path,
-    *,
-    state: str,
-    index: str,
-    head: str | None,
-    tips: Sequence[str],
-    published: Sequence[str],
-    history: str,
-    packed: bool,
-) -> Made:
-    """Write the bundle. `published` are commits the other side can get elsewhere; `packed`: the contents do not shrink."""
+def plan(
+    private: Private, state: str, head: str | None, tips: Sequence[str], published: Sequence[str], history: str
+) -> Plan:
+    """Decide what goes into the bundle. `published` are commits the other side can get elsewhere."""
     refs = {"refs/carry/state": state, **({"refs/carry/head": head} if head else {})}
     refs |= {f"refs/carry/tip/{number}": oid for number, oid in enumerate(tips)}
-    commands = "".join(f"update {name} {oid}\n" for name, oid in refs.items())
-    private.git.run("update-ref", "--stdin", stdin=commands.encode())
+    for name, oid in refs.items():
+        private.reference(name, oid)
     if history == "auto":
         history = "thin" if published else "full"
-    excluded = [f"^{oid}" for oid in published] if history in ("thin", "shallow") else []
-    boundary = _boundary(private, [*refs.values()], excluded)
-    cut = (private.folder / "shallow").read_text(encoding="ascii") if private.facts.shallow else ""
-    shallow = sorted(set(cut.split()))
-    if history == "shallow" and boundary:
-        shallow = sorted({*shallow, *boundary})
-        (private.folder / "shallow").write_text("".join(f"{oid}\n" for oid in shallow), encoding="ascii", newline="\n")
-        excluded = []
+    names = list(refs)
+    cut = (private.folder / "shallow").read_text(encoding="ascii").split() if private.facts.shallow else []
+    if history == "thin":
+        if head in published and not tips:
+            return Plan(names, [f"^{head}"], history, [str(head)], [], {})
+        excluded = [f"^{oid}" for oid in published]
+        found, boundary = _listed(private, names, excluded)
+        return Plan(names, excluded, history, boundary, [], found)
+    if history == "shallow":
+        _, boundary = _listed(private, names, [f"^{oid}" for oid in published])
+        cut = sorted({*cut, *(boundary or ([head] if head else []))})
+        (private.folder / "shallow").write_text("".join(f"{oid}\n" for oid in cut), encoding="ascii", newline="\n")
+    found, _ = _listed(private, names, [])
+    return Plan(names, [], history, [], sorted(cut), found)
+
+
+def _listed(private: Private, names: list[str], excluded: list[str]) -> tuple[dict[str, bytes], list[str]]:
+    """Objects that were there before, by id, and the commits at the edge."""
+    asked = "".join(f"{line}\n" for line in [*names, *excluded])
+    out = private.git.run("rev-list", "--objects", "--boundary", "--missing=allow-any", "--stdin", stdin=asked.encode())
+    found: dict[str, bytes] = {}
+    boundary = []
+    for line in out.splitlines():
+        oid, _, path = line.partition(b" ")
+        if oid.startswith(b"-"):
+            boundary.append(oid[1:].decode("ascii"))
+        elif (name := oid.decode("ascii")) not in private.written:
+            # Commits come without a path: their messages are looked at too.
+            found[name] = path
+    return found, sorted(boundary)
+
+
+def bundle(private: Private, planned: Plan, target: Path, *, packed: bool) -> Path:
+    """Write the bundle; `packed`: the contents do not shrink. Raises TrinityError."""
     settings = [f"core.bigFileThreshold={_BIG}", *(["pack.compression=0"] if packed else [])]
     packer = Repository(
         private.facts.top, 600, variables=private.git.variables, settings=[*private.git.settings, *settings]
     )
-    names = "".join(f"{line}\n" for line in [*refs, *excluded])
+    names = "".join(f"{line}\n" for line in [*planned.names, *planned.excluded])
     try:
         packer.run("bundle", "create", "--quiet", str(target), "--stdin", stdin=names.encode())
     except GitError as error:
@@ -113,16 +138,7 @@ def bundle(
         raise TrinityError(
             f"the commits cannot be packed: {error.stderr.strip()[-200:]}", "pack with less history: bases='thin'"
         ) from None
-    bases = boundary if history == "thin" else []
-    return Made(target, history, bases, [] if history == "thin" else shallow, state, index)
-
-
-def _boundary(private: Private, tips: Iterable[str], excluded: Sequence[str]) -> list[str]:
-    if not excluded:
-        return []
-    asked = "".join(f"{line}\n" for line in [*tips, *excluded])
-    out = private.git.run("rev-list", "--boundary", "--stdin", stdin=asked.encode()).decode()
-    return sorted(line[1:] for line in out.splitlines() if line.startswith("-"))
+    return target
 
 
 def prerequisites(data: bytes) -> list[str]:

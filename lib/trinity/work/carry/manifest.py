@@ -14,15 +14,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trinity.work.carry import operation as operations
+from trinity.redaction import first_token, redact
 from trinity.work.carry import paths
 from trinity.work.carry.content import Taken
+from trinity.work.carry.facts import read_or_empty
 from trinity.work.carry.history import Tree
-from trinity.work.carry.private import Private, read_or_empty
-from trinity.work.carry.scan import Listing, Look
+from trinity.work.carry.private import Private
+from trinity.work.carry.scan import Look
 
 if TYPE_CHECKING:
-    from trinity.work.carry.pack import Parcel
+    from trinity.work.carry.shapes import Parcel
 
 # What a worktree's files or its status depend on and another machine can take over.
 CARRIED_SETTINGS = (
@@ -31,11 +32,14 @@ CARRIED_SETTINGS = (
     "core.filemode",
     "core.sparsecheckout",
     "core.sparsecheckoutcone",
+    "core.symlinks",
 )
 _USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/@]*@", re.IGNORECASE)
+_USER_AND_PASSWORD = re.compile(r"^(ssh://)([^/@:]*):[^/@]*@", re.IGNORECASE)
+_QUERY = re.compile(r"^([a-z][a-z0-9+.-]*://[^?#]*)[?#].*$", re.IGNORECASE | re.DOTALL)
 _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _ADDRESS = re.compile(r"(https?|ssh|git|file)://[^-\s]|/|[A-Za-z]:[\\/]|[A-Za-z0-9_.][A-Za-z0-9_.@-]*:(?!:|//)")
-_LFS = re.compile(rb"\bfilter=(\S+)")
+_FEW = 50
 
 
 def entries(seen: Look, taken: Taken, staged: Tree, state: Tree) -> list[dict[str, Any]]:
@@ -44,7 +48,7 @@ def entries(seen: Look, taken: Taken, staged: Tree, state: Tree) -> list[dict[st
     for path in sorted({*taken.entries, *seen.repositories}):
         # What is in a repository inside travels as its own parcel.
         entry = taken.entries.get(path, {"kind": "repository"})
-        lines = seen.listing.lines.get(path, [])
+        lines = seen.listing.lines(path)
         document: dict[str, Any] = {**paths.encode(path), **entry, "index": [list(line) for line in lines]}
         if path in seen.states:
             document["state"] = seen.states[path].decode("ascii")
@@ -62,20 +66,30 @@ def entries(seen: Look, taken: Taken, staged: Tree, state: Tree) -> list[dict[st
 
 
 def left_out(taken: Taken, children: Mapping[bytes, Parcel]) -> list[dict[str, Any]]:
-    """What stays behind, here and in the repositories inside."""
-    lines = [taken.left_out[path] for path in sorted(taken.left_out)]
+    """What stays behind, here and in the repositories inside; a name that is a secret itself is shortened to a tag."""
+    lines = [{**public(path), **_facts(taken.left_out[path])} for path in sorted(taken.left_out)]
     for path, child in children.items():
         for line in child.left_out:
-            inner = path.rstrip(b"/") + b"/" + paths.decode(line)
-            lines.append({**paths.encode(inner), "size": line["size"], "reason": line["reason"]})
+            lines.append({**public(path.rstrip(b"/") + b"/" + paths.decode(line)), **_facts(line)})
     return lines
 
 
+def _facts(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {"size": line["size"], "reason": line["reason"]}
+
+
+def public(path: bytes) -> dict[str, str]:
+    """The path as an entry names it, without a secret in it."""
+    if first_token(path) is None:
+        return paths.encode(path)
+    return {"path": redact(paths.shown(path))}
+
+
 def ignored(seen: Look, taken: Taken) -> list[bytes]:
-    """Ignored paths, folders with a slash. Git does not name an ignored folder in the place of a tracked file."""
-    found = set(seen.ignored)
+    """Ignored paths that stay, folders with a slash. Git does not name an ignored folder in the place of a tracked file."""
+    found = {path for path in seen.ignored if taken.entries.get(path, {}).get("kind") != "file"}
     for path, entry in taken.entries.items():
-        link = any(mode == "160000" for mode, _, _ in seen.listing.lines.get(path, []))
+        link = path in seen.listing.links
         if entry["kind"] == "folder" and not link and not any(p.startswith(path + b"/") for p in seen.states):
             found.add(path + b"/")
     return sorted(found)
@@ -84,16 +98,6 @@ def ignored(seen: Look, taken: Taken) -> list[bytes]:
 def outside(lines: Iterable[Mapping[str, Any]]) -> set[bytes]:
     """The paths that no proof is about."""
     return {paths.decode(line) for line in lines}
-
-
-def index_proof(listed: Listing, without: set[bytes]) -> str:
-    """A fingerprint of the whole index with its flags."""
-    digest = hashlib.sha256()
-    for path in sorted(listed.lines):
-        if path not in without:
-            text = " ".join(f"{mode} {oid} {stage}" for mode, oid, stage in listed.lines[path])
-            digest.update(f"{listed.flags.get(path, 'H')} {text}\t".encode("ascii") + path + b"\0")
-    return digest.hexdigest()
 
 
 def digest(bundle: Path) -> dict[str, Any]:
@@ -109,16 +113,21 @@ def folder(worktree: Path, top: Path) -> dict[str, str]:
 
 
 def remotes(found: Mapping[str, str], top: Path) -> dict[str, str]:
-    """Remotes by name whose address means something elsewhere; web addresses without user names and passwords."""
+    """Remotes by name whose address means something elsewhere; addresses without passwords and tokens."""
     named = {}
     for name, url in found.items():
-        if not url.startswith("ssh://"):
-            url = _USERINFO.sub(r"\1", url)
+        url = without_login(url)
         if not _ADDRESS.match(url) and "::" not in url:
             url = os.path.normpath(os.path.join(top, url))
-        if is_remote(name, url):
+        if is_remote(name, url) and first_token(url.encode("utf-8", "surrogateescape")) is None:
             named[name] = url
     return named
+
+
+def without_login(url: str) -> str:
+    """An address without what only its owner may know: who logs in over the web, any password, what is asked for."""
+    url = _USER_AND_PASSWORD.sub(r"\1\2@", url) if url.lower().startswith("ssh://") else _USERINFO.sub(r"\1", url)
+    return _QUERY.sub(r"\1", url)
 
 
 def is_remote(name: str, url: str) -> bool:
@@ -131,12 +140,16 @@ def settings(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def rules(aside: Private) -> dict[str, str]:
-    """Ignore rules, attributes and sparse patterns that are not files of the worktree, as base64."""
+    """Ignore rules, attributes and sparse patterns that are not files of the worktree, as base64.
+
+    `info` are the attributes that come before those of the worktree's files, `attributes` those that come after them.
+    """
     info = aside.folder / "info"
     parts = {
         "excludes": joined(aside.facts.excludes, read_or_empty(info / "exclude")),
-        "attributes": joined(aside.facts.attributes, read_or_empty(info / "attributes")),
-        "sparse": read_or_empty(info / "sparse-checkout"),
+        "attributes": joined(aside.facts.attributes),
+        "info": joined(read_or_empty(info / "attributes")),
+        "sparse": joined(read_or_empty(info / "sparse-checkout")),
     }
     return {name: base64.b64encode(data).decode("ascii") for name, data in parts.items()}
 
@@ -145,47 +158,27 @@ def joined(first: bytes, second: bytes = b"") -> bytes:
     """Rules of two files as one."""
     # Comments are left out: git's template of info/exclude is nothing but comments.
     lines = [*first.splitlines(), *second.splitlines()]
-    return b"".join(line + b"\n" for line in lines if line.strip() and not line.startswith(b"#"))
+    kept = (line for line in lines if line.strip() and not line.startswith(b"#") and first_token(line) is None)
+    return b"".join(line + b"\n" for line in kept)
 
 
 def warnings(seen: Look) -> dict[str, Any]:
     """Names that Windows cannot hold, and names that a case-insensitive disk cannot hold beside each other."""
-    tracked = set(seen.listing.lines)
-    changed = {path for path in seen.changed if path in tracked or path in seen.states}
-    groups = paths.collisions(changed, tracked)
+    changed = {path for path in seen.changed if path in seen.states or path in seen.listing}
+    groups = paths.collisions(changed, _alike(seen, changed))
     return {
         "not_on_windows": [paths.encode(path) for path in sorted(changed) if not paths.fits_windows(path)],
         "collisions": [[paths.encode(path) for path in group] for group in groups],
     }
 
 
-def notes(aside: Private, seen: Look, operation: operations.Operation | None) -> list[str]:
-    """Sentences for the person and the model on the other side."""
-    said = []
-    facts = aside.facts
-    if (facts.common_dir / "refs" / "stash").exists() or (facts.common_dir / "logs" / "refs" / "stash").exists():
-        said.append("stashes stay on the old PC")
-    if operation is not None:
-        said.append(f"a {operation.name} is stopped in the middle")
-        said += [f"the carried rebase will run: {command}" for command in operation.commands]
-        if "rebase-merge/update-refs" in operation.files:
-            said.append("the rebase wants to move other branches too; they are not on this PC")
-    if facts.settings.get("core.filemode") == "false":
-        said.append("git ignores executable bits there (core.fileMode): those of unchanged files were not carried")
-    drivers = _drivers(aside)
-    if drivers:
-        said.append(f"files use the filter {', '.join(drivers)}: install it here before going on")
-    if any(path.endswith(b"/") for path in seen.ignored):
-        said.append("ignored folders were not carried: " + _some(p for p in seen.ignored if p.endswith(b"/")))
-    return said
-
-
-def _drivers(aside: Private) -> list[str]:
-    texts = [read_or_empty(aside.facts.top / ".gitattributes"), read_or_empty(aside.folder / "info" / "attributes")]
-    return sorted({match.decode("utf-8", "replace") for text in texts for match in _LFS.findall(text)})
-
-
-def _some(found: Iterable[bytes]) -> str:
-    listed = [paths.shown(path) for path in found]
-    more = f" and {len(listed) - 10} more" if len(listed) > 10 else ""
-    return ", ".join(listed[:10]) + more
+def _alike(seen: Look, changed: set[bytes]) -> Iterable[bytes]:
+    """Tracked paths among which those are that one of the changed could be mistaken for."""
+    raw = seen.listing.raw
+    if len(changed) > _FEW or not raw.isascii() or not all(path.isascii() for path in changed):
+        return seen.listing.paths
+    lowered = raw.lower()
+    alike = [path for path in changed if lowered.count(b"\t" + path.lower() + b"\0") > 1 or path not in seen.listing]
+    if not any(b"\t" + path.lower() + b"\0" in lowered for path in alike):
+        return ()
+    return seen.listing.paths

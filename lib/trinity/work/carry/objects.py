@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from trinity import files
@@ -25,7 +25,11 @@ _BATCH = 32 << 20
 
 def blob_id(data: bytes, object_format: str) -> str:
     """The id git gives to this content."""
-    digest = hashlib.new(object_format, b"blob %d\0" % len(data), usedforsecurity=False)
+    return _hash("blob", data, object_format)
+
+
+def _hash(kind: str, data: bytes, object_format: str) -> str:
+    digest = hashlib.new(object_format, b"%s %d\0" % (kind.encode("ascii"), len(data)), usedforsecurity=False)
     digest.update(data)
     return digest.hexdigest()
 
@@ -39,14 +43,37 @@ def shrinks(data: bytes) -> bool:
 
 def write_blob(objects: Path, data: bytes, object_format: str) -> str:
     """Write a loose blob below `objects`, which is ours alone; returns its id."""
-    oid = blob_id(data, object_format)
+    return write(objects, "blob", data, object_format)
+
+
+def write(objects: Path, kind: str, data: bytes, object_format: str) -> str:
+    """Write a loose blob, tree or commit; returns its id."""
+    oid = _hash(kind, data, object_format)
     path = objects / oid[:2] / oid[2:]
     if not path.exists():
         path.parent.mkdir(mode=0o700, exist_ok=True)
         temporary = path.with_name(f"tmp{os.getpid()}")
-        temporary.write_bytes(zlib.compress(b"blob %d\0" % len(data) + data, 1 if shrinks(data) else 0))
+        whole = b"%s %d\0" % (kind.encode("ascii"), len(data)) + data
+        temporary.write_bytes(zlib.compress(whole, 1 if shrinks(data) else 0))
         files.replace(str(temporary), path)
     return oid
+
+
+def tree(lines: Mapping[bytes, str], write_object: Callable[[str, bytes], str]) -> str:
+    """Write the trees in which every path is a plain file with this id; returns the id of the uppermost."""
+    folders: dict[bytes, dict[bytes, str]] = {}
+    here: dict[bytes, tuple[bytes, str]] = {}
+    for path, oid in lines.items():
+        top, slash, rest = path.partition(b"/")
+        if slash:
+            folders.setdefault(top, {})[rest] = oid
+        else:
+            here[path] = (b"100644", oid)
+    for name, inside in folders.items():
+        here[name] = (b"40000", tree(inside, write_object))
+    # Git sorts a folder as if its name ended with a slash.
+    ordered = sorted(here.items(), key=lambda item: item[0] + (b"/" if item[1][0] == b"40000" else b""))
+    return write_object("tree", b"".join(b"%s %s\0%s" % (m, n, bytes.fromhex(o)) for n, (m, o) in ordered))
 
 
 def read_blobs(repository: Repository, wanted: Iterable[tuple[str, int]]) -> Iterator[tuple[str, bytes]]:
@@ -69,21 +96,21 @@ def _read(repository: Repository, oids: list[str]) -> Iterator[tuple[str, bytes]
     for oid in oids:
         end = out.index(b"\n", position)
         header = out[position:end].split()
-        if len(header) != 3 or header[1] not in (b"blob", b"commit"):
+        if len(header) != 3 or header[1] not in (b"blob", b"commit", b"tree", b"tag"):
             raise TrinityError(f"the parcel has no content '{oid}'", "ask for it again: it is damaged or incomplete")
         start, size = end + 1, int(header[2])
         yield oid, out[start : start + size]
         position = start + size + 1
 
 
-def sizes(repository: Repository, oids: Iterable[str], largest: int) -> list[tuple[str, int]]:
-    """Those of the objects that are blobs or commits of at most `largest` bytes, with their sizes."""
+def sizes(repository: Repository, oids: Iterable[str], largest: int) -> dict[str, tuple[int, str]]:
+    """Size and kind of those objects that are here and have at most `largest` bytes."""
     asked = "".join(f"{oid}\n" for oid in oids)
     if not asked:
-        return []
+        return {}
     out = repository.run("cat-file", "--batch-check", stdin=asked.encode("ascii")).decode("ascii", "replace")
     words = (line.split() for line in out.splitlines())
-    return [(w[0], int(w[2])) for w in words if len(w) == 3 and w[1] in ("blob", "commit") and int(w[2]) <= largest]
+    return {w[0]: (int(w[2]), w[1]) for w in words if len(w) == 3 and int(w[2]) <= largest}
 
 
 def known(repository: Repository, names: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from trinity.git import Repository
+from trinity.redaction import first_token
 from trinity.work.carry import objects
-from trinity.work.carry.private import Facts, Private
+from trinity.work.carry.facts import Facts, user
+from trinity.work.carry.private import Private
 
+_PREPARED = "prepared message"
 _MARKS = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
@@ -26,9 +29,12 @@ _MARKS = {
     "REVERT_HEAD": "revert",
     "sequencer": "sequence",
     "BISECT_LOG": "bisect",
+    # Nothing is stopped, but the next commit has its message already (`merge --squash`, `cherry-pick --no-commit`).
+    "SQUASH_MSG": _PREPARED,
+    "MERGE_MSG": _PREPARED,
 }
 _TOP = re.compile(
-    r"(MERGE_(HEAD|MSG|MODE)|CHERRY_PICK_HEAD|REVERT_HEAD|REBASE_HEAD|ORIG_HEAD|SQUASH_MSG"
+    r"(MERGE_(HEAD|MSG|MODE|AUTOSTASH)|CHERRY_PICK_HEAD|REVERT_HEAD|REBASE_HEAD|ORIG_HEAD|SQUASH_MSG"
     r"|BISECT_(LOG|START|NAMES|TERMS|EXPECTED_REV|ANCESTORS_OK|FIRST_PARENT))$"
 )
 _FOLDERS = ("rebase-merge", "rebase-apply", "sequencer")
@@ -38,6 +44,7 @@ _NO_IDS = re.compile(r"(_MSG|_MODE|/message.*|/patch|/\d+|/author-script|/final-
 _ID = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{4,64}(?![0-9A-Za-z])")
 _REFS = re.compile(r"refs/(bisect|rewritten)/[A-Za-z0-9_./-]{1,200}$")
 _COMMAND = re.compile(r"^\s*(?:x|exec)\s+(.+)$", re.MULTILINE)
+_BRANCH = re.compile(r"refs/heads/[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]{1,240}$")
 _LIMIT = 4_000_000
 
 
@@ -51,6 +58,11 @@ class Operation:
     tips: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     branch: str | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """False when only the message of the next commit waits."""
+        return self.name != _PREPARED
 
     def document(self) -> dict[str, Any]:
         return {
@@ -77,20 +89,41 @@ def commands(files: Mapping[str, bytes]) -> list[str]:
     return _COMMAND.findall(todo.decode("utf-8", "replace"))
 
 
+def is_branch(name: str) -> bool:
+    """Whether this is a branch's full name that every PC can have."""
+    parts = name.split("/")
+    return (
+        bool(_BRANCH.match(name))
+        and ".." not in name
+        and "@{" not in name
+        and not any(part in ("", "@") or part.startswith(("-", ".")) or part.endswith((".lock", ".")) for part in parts)
+    )
+
+
+def name_of_branch(name: str | None) -> str | None:
+    """The branch when it can travel; None for one whose name another PC could not have, or must not see."""
+    return name if name and is_branch(name) and first_token(name.encode("utf-8", "surrogateescape")) is None else None
+
+
 def read(facts: Facts, private: Private) -> Operation | None:
     """The stopped operation of a worktree, None when there is none."""
     name = next((word for mark, word in _MARKS.items() if (facts.git_dir / mark).exists()), None)
     if name is None:
         return None
     files = _files(facts.git_dir)
+    if name == _PREPARED:
+        files = {path: data for path, data in files.items() if path in ("MERGE_MSG", "SQUASH_MSG")}
     if name == "rebase" and "rebase-apply/applying" in files:
         name = "am"
     operation = Operation(name, files, commands=commands(files))
     head_name = files.get("rebase-merge/head-name", files.get("rebase-apply/head-name", b"")).strip()
     if head_name.startswith(b"refs/heads/"):
-        operation.branch = head_name.decode("utf-8", "surrogateescape")
-    user = Repository(facts.top, as_user=True)
-    refs = user.run("for-each-ref", "--format=%(objectname) %(refname)", "refs/bisect", "refs/rewritten").decode()
+        operation.branch = name_of_branch(head_name.decode("utf-8", "surrogateescape"))
+    refs = (
+        user(facts.top)
+        .run("for-each-ref", "--format=%(objectname) %(refname)", "refs/bisect", "refs/rewritten")
+        .decode()
+    )
     for line in refs.splitlines():
         oid, ref = line.split(" ", 1)
         if allowed_ref(ref):

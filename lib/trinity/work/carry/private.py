@@ -1,94 +1,22 @@
 """A private git folder beside a worktree: git looks at the worktree through it, and the user's `.git` stays untouched.
 
 It has its own copy of the index (with its modification time: with a fresh one git takes a change of the same size in the
-same moment for clean) and borrows the objects. What configuration decides about a file's bytes or its
-status is taken over key by key; hooks, monitors and caches are not. `alone` is the same folder without the borrowed
-objects: writing with them in sight makes git freshen the times of the user's own object files.
+same moment for clean) and borrows the objects. What configuration decides about a file's bytes or its status is taken over
+key by key; hooks, monitors and caches are not. Git writes nothing into it while the user's objects are in sight, because
+it would freshen the times of their files: what the parcel adds is written by `objects`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from trinity.errors import TrinityError
-from trinity.git import GitError, Repository
+from trinity.git import Repository
 from trinity.work.carry import objects
-
-# Keys that decide what a file's bytes or its status are.
-_KEYS = re.compile(
-    r"core\.(autocrlf|eol|safecrlf|filemode|symlinks|ignorecase|precomposeunicode|sparsecheckout|sparsecheckoutcone"
-    r"|trustctime|checkstat|checkroundtripencoding|bigfilethreshold|excludesfile|attributesfile)$"
-    r"|filter\.[^=]+\.(clean|smudge|process|required)$"
-)
-_LOOK = ("--absolute-git-dir", "--git-common-dir", "--show-toplevel", "--show-object-format", "--is-shallow-repository")
-
-
-@dataclass
-class Facts:
-    """What a worktree belongs to, and the settings in force there."""
-
-    top: Path
-    git_dir: Path
-    common_dir: Path
-    object_format: str
-    shallow: bool
-    settings: dict[str, str]
-    remotes: dict[str, str]
-    excludes: bytes
-    attributes: bytes
-    remote_tips: list[str] = field(default_factory=list)
-
-
-def look(worktree: Path) -> Facts:
-    """Read a worktree's facts; raises TrinityError when it is none."""
-    user = Repository(worktree, as_user=True)
-    try:
-        lines = os.fsdecode(user.run("rev-parse", *_LOOK)).split("\n")
-    except GitError as error:
-        raise TrinityError(f"'{worktree}' is no git worktree: {error.stderr.strip()[:200]}") from None
-    git_dir, common, top, object_format, shallow = lines[:5]
-    settings: dict[str, str] = {}
-    remotes: dict[str, str] = {}
-    for item in user.run("config", "--list", "-z", "--includes").decode("utf-8", "surrogateescape").split("\0"):
-        key, _, value = item.partition("\n")
-        value = value if "\n" in item else "true"
-        section, _, rest = key.partition(".")
-        if _KEYS.match(key):
-            settings[key] = value
-        elif section == "remote" and rest.endswith(".url"):
-            remotes.setdefault(rest[: -len(".url")], value)
-    refs = user.run("for-each-ref", "--format=%(objectname) %(objecttype)", "refs/remotes").decode("ascii")
-    return Facts(
-        top=Path(top),
-        git_dir=Path(git_dir),
-        common_dir=(worktree / common).resolve(),
-        object_format=object_format,
-        shallow=shallow == "true",
-        settings=settings,
-        remotes=remotes,
-        excludes=_global(settings.pop("core.excludesfile", None), "ignore"),
-        attributes=_global(settings.pop("core.attributesfile", None), "attributes"),
-        remote_tips=sorted({line.split()[0] for line in refs.splitlines() if line.endswith(" commit")}),
-    )
-
-
-def _global(configured: str | None, name: str) -> bytes:
-    """The user's global ignore or attributes file."""
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    path = os.path.expanduser(configured) if configured is not None else os.path.join(base, "git", name)
-    return read_or_empty(Path(path)) if path else b""
-
-
-def read_or_empty(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+from trinity.work.carry.facts import NO_FETCH, Facts, head_of, read_or_empty
 
 
 class Private:
@@ -98,6 +26,8 @@ class Private:
         self.folder = folder
         self.facts = facts
         self.index_state: tuple[int, ...] = ()
+        self.written: set[str] = set()
+        self.began = os.lstat(folder.parent)
         for part in ("objects", "refs", "info"):
             (folder / part).mkdir(mode=0o700, parents=True)
         version = "1\n[extensions]\n\tobjectFormat = sha256" if facts.object_format == "sha256" else "0"
@@ -106,6 +36,7 @@ class Private:
         self._write("attributes", facts.attributes)
         if facts.shallow:
             self._write("shallow", read_or_empty(facts.common_dir / "shallow"))
+        self._lend_keys()
         settings = [f"{key}={value}" for key, value in facts.settings.items()]
         settings += [
             "core.untrackedCache=false",
@@ -118,20 +49,44 @@ class Private:
             "GIT_DIR": str(folder),
             "GIT_WORK_TREE": str(facts.top),
             "GIT_LITERAL_PATHSPECS": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(str(facts.common_dir / "objects")),
+            **NO_FETCH,
         }
-        borrowed = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(str(facts.common_dir / "objects"))}
-        self.git = Repository(facts.top, 600, variables=variables | borrowed, settings=settings)
-        self.alone = Repository(facts.top, 600, variables=variables, settings=settings)
+        self.git = Repository(facts.top, 600, variables=variables, settings=settings)
+
+    def _lend_keys(self) -> None:
+        """The keys of git-crypt lie in the git folder, where its filter looks for them."""
+        keys = self.facts.common_dir / "git-crypt"
+        if keys.is_dir():
+            try:
+                os.symlink(keys, self.folder / "git-crypt")
+            except OSError:
+                pass  # no links here: the filter says what it lacks
 
     def refresh(self) -> tuple[str | None, str | None]:
         """Copy HEAD, index and rules anew; returns HEAD's commit (None: unborn) and its branch (None: detached)."""
+        self._write("began", b"")
+        self.began = os.lstat(self.folder / "began")
         head, branch = head_of(self.facts)
-        self._write("HEAD", f"{head or f'ref: {branch}'}\n".encode())
+        self._write("HEAD", f"{head or f'ref: {branch}'}\n".encode("utf-8", "surrogateescape"))
         for name in ("exclude", "attributes"):
             self._write(f"info/{name}", read_or_empty(self.facts.common_dir / "info" / name))
         self._write("info/sparse-checkout", read_or_empty(self.facts.git_dir / "info" / "sparse-checkout"))
         self.index_state = self._copy_index()
         return head, branch
+
+    def write(self, kind: str, data: bytes) -> str:
+        """Hold an object of the parcel; returns its id."""
+        oid = objects.write(self.folder / "objects", kind, data, self.facts.object_format)
+        self.written.add(oid)
+        return oid
+
+    def reference(self, name: str, oid: str) -> None:
+        """Let `name` be a reference of the private folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(oid.encode("ascii") + b"\n")
 
     def _copy_index(self) -> tuple[int, ...]:
         source = self.facts.git_dir / "index"
@@ -157,20 +112,6 @@ class Private:
         (self.folder / name).write_bytes(data)
 
 
-def head_of(facts: Facts) -> tuple[str | None, str | None]:
-    """HEAD's commit (None: unborn) and its branch (None: detached)."""
-    user = Repository(facts.top, as_user=True)
-    lines = []
-    for call in (("rev-parse", "--verify", "--quiet", "HEAD^{commit}"), ("symbolic-ref", "--quiet", "HEAD")):
-        try:
-            lines.append(user.run(*call).decode("utf-8", "surrogateescape").strip() or None)
-        except GitError as error:
-            if error.status != 1:
-                raise
-            lines.append(None)
-    return lines[0], lines[1]
-
-
 def index_state(facts: Facts) -> tuple[int, ...]:
     """Equal as long as the user's index is the same; empty without one."""
     try:
@@ -188,8 +129,3 @@ def _quoted(path: str) -> str:
     if os.pathsep in path or path.startswith('"'):
         return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return path
-
-
-def commits(repository: Repository, oids: list[str]) -> set[str]:
-    """Those of the ids that are commits here."""
-    return {oid for oid, (_, kind) in objects.known(repository, oids).items() if kind == "commit"}

@@ -23,7 +23,7 @@ def differences(git: Repository, manifest: Mapping[str, Any], entries: Entries) 
     outside = manifests.outside(manifest["left_out"])
     found = _status(git, manifest, entries, outside)
     listed = scan.listing(git)
-    if manifests.index_proof(listed, outside) != manifest["index_proof"]:
+    if listed.proof(outside) != manifest["index_proof"]:
         found += _index(listed, entries, outside) or ["the index differs in files that are not changed"]
     below = paths.Below(os.fsencode(git.path))
     for path, entry in entries:
@@ -59,7 +59,7 @@ def _holed(path: bytes, outside: set[bytes]) -> bool:
 def _index(listed: scan.Listing, entries: Entries, outside: set[bytes]) -> list[str]:
     found = []
     for path, entry in entries:
-        lines = [list(line) for line in listed.lines.get(path, [])]
+        lines = [list(line) for line in listed.lines(path)]
         same = lines == entry["index"] and listed.flags.get(path) == entry.get("flag")
         if path not in outside and not same:
             found.append(f"{paths.shown(path)}: its index entry differs")

@@ -41,12 +41,13 @@ def restore(
     project_clone: Path | None = None,
     *,
     remote: str | None = None,
+    nearby: Path | None = None,
 ) -> Restored:
     """Restore a parcel at `target`, which is not there yet or empty.
 
     With `project_clone` as a linked worktree of it; without as a repository of its own, whose base comes from the parcel,
-    or from `remote` (else the parcel's remotes). Raises BadRecord for a parcel that must not be trusted, TrinityError
-    when it cannot be restored here.
+    from a clone `nearby`, or from `remote` (else the parcel's remotes). Raises BadRecord for a parcel that must not be
+    trusted, TrinityError when it cannot be restored here.
     """
     checking.check(manifest, str(bundle))
     _check_bundle(manifest, bundle)
@@ -54,7 +55,7 @@ def restore(
         raise TrinityError(f"'{target}' is in use", "name a folder that does not exist yet")
     _check_disk(manifest, target)
     try:
-        return _restore(manifest, bundle, target, project_clone, remote)
+        return _restore(manifest, bundle, target, project_clone, remote, nearby)
     except BaseException:
         ground.remove(target, project_clone)
         raise
@@ -85,9 +86,14 @@ def _check_disk(manifest: Mapping[str, Any], target: Path) -> None:
 
 
 def _restore(
-    manifest: Mapping[str, Any], bundle: Path, target: Path, clone: Path | None, remote: str | None
+    manifest: Mapping[str, Any],
+    bundle: Path,
+    target: Path,
+    clone: Path | None,
+    remote: str | None,
+    nearby: Path | None,
 ) -> Restored:
-    made = ground.lay(manifest, bundle, target, clone, remote)
+    made = ground.lay(manifest, bundle, target, clone, remote, nearby)
     checkout.configure(made, manifest)
     if manifest["head"]:
         made.git.run("read-tree", "-m", "-u", "HEAD")
@@ -97,7 +103,7 @@ def _restore(
     rebased = checkout.attach(made, manifest)
     if manifest["operation"]:
         operation.place(manifest["operation"], made.git_dir, made.git, rebased)
-    differences = _children(made, manifest, target)
+    differences = _children(made, manifest, target, clone)
     found = proof.differences(made.git, manifest, entries)
     if found and unpack.stale(made, entries, proof.clean_by_now(made.git, entries)):
         found = proof.differences(made.git, manifest, entries)
@@ -117,6 +123,12 @@ def _restore(
     )
 
 
+def _there(clone: Path | None, path: bytes) -> Path | None:
+    """The same submodule or repository in this PC's clone, which may have what its remote no longer gives."""
+    there = clone / os.fsdecode(path) if clone else None
+    return there if there and (there / ".git").exists() else None
+
+
 def _doubts(manifest: Mapping[str, Any]) -> list[str]:
     if manifest["consistent"]:
         return []
@@ -124,7 +136,7 @@ def _doubts(manifest: Mapping[str, Any]) -> list[str]:
     return [f"somebody was still writing on the old PC; not from one moment: {moving}"]
 
 
-def _children(made: Ground, manifest: Mapping[str, Any], target: Path) -> list[str]:
+def _children(made: Ground, manifest: Mapping[str, Any], target: Path, clone: Path | None) -> list[str]:
     """Submodules and repositories inside, each by its own parcel; what went wrong with one is a difference."""
     differences = []
     for child in manifest["children"]:
@@ -136,7 +148,7 @@ def _children(made: Ground, manifest: Mapping[str, Any], target: Path) -> list[s
                 bundle.write_bytes(data)
             unpack.ensure_folder(target, path)
             try:
-                inner = restore(child["manifest"], bundle, target / os.fsdecode(path))
+                inner = restore(child["manifest"], bundle, target / os.fsdecode(path), nearby=_there(clone, path))
             except TrinityError as error:
                 unpack.ensure_folder(target, path)
                 differences.append(f"{name}: a repository inside could not be restored: {error.message}")

@@ -7,16 +7,18 @@ git computes them anew from what is there.
 from __future__ import annotations
 
 import bisect
+import functools
+import hashlib
 import itertools
 import os
-import stat
+import re
 from dataclasses import dataclass
-from pathlib import Path
 
-from trinity.git import Repository
+from trinity.git import Repository, together
 from trinity.work.carry import objects
+from trinity.work.carry.facts import head_of
 from trinity.work.carry.paths import Below
-from trinity.work.carry.private import Private, head_of, index_state
+from trinity.work.carry.private import Private, index_state
 
 STATUS = (
     "status",
@@ -28,7 +30,11 @@ STATUS = (
     "--no-renames",
 )
 _FIELDS = {b"1": 8, b"u": 10, b"?": 1, b"!": 1}
-_GITLINK = b"160000"
+_RECORD = re.compile(rb"([^\0\t]+)\t([^\0]*)\0")
+_PATH = re.compile(rb"[^\0\t]+\t([^\0]*)\0")
+_FLAGGED = re.compile(rb"(?:\A|(?<=\0))([hSs]) \d+ [0-9a-f]+ \d\t([^\0]*)\0")
+_LINKS = re.compile(rb"(?:\A|(?<=\0)). 160000 [0-9a-f]+ \d\t([^\0]*)\0")
+_SINGLY = 50  # so many paths are looked for one by one; beyond, the whole index is taken apart once
 _INTENT = 0x20000000
 _FEW = 200
 
@@ -37,10 +43,71 @@ Line = tuple[str, str, int]  # mode, id, stage
 
 @dataclass
 class Listing:
-    """The index: `lines` of every path with its stages, and `flags` other than the ordinary `H`, as `ls-files -v`."""
+    """The index as `ls-files -z -v --stage` writes it. A hundred thousand files are looked up, not taken apart."""
 
-    lines: dict[bytes, list[Line]]
-    flags: dict[bytes, str]
+    raw: bytes
+    _asked: int = 0
+
+    @functools.cached_property
+    def paths(self) -> list[bytes]:
+        """Every path, in the order of the index; one with several stages as often as it has them."""
+        return _PATH.findall(self.raw)
+
+    @functools.cached_property
+    def flags(self) -> dict[bytes, str]:
+        """Flags other than the ordinary `H`, as `ls-files -v` has them."""
+        ordinary = self.raw.count(b"\0H ") + self.raw.startswith(b"H ")
+        if ordinary >= self.raw.count(b"\0"):
+            return {}
+        return {path: tag.decode("ascii") for tag, path in _FLAGGED.findall(self.raw)}
+
+    @functools.cached_property
+    def links(self) -> set[bytes]:
+        """Paths of submodules and embedded repositories."""
+        return set(_LINKS.findall(self.raw)) if b" 160000 " in self.raw else set()
+
+    def with_blob(self, oid: str) -> list[bytes]:
+        """Paths whose first stage has this content."""
+        if oid.encode("ascii") not in self.raw:
+            return []
+        return [path for path, lines in self._apart.items() if lines[0][1] == oid]
+
+    def lines(self, path: bytes) -> list[Line]:
+        """The stages of a path, none when it is not in the index."""
+        self._asked += 1
+        if self._asked > _SINGLY or "_apart" in self.__dict__:
+            return self._apart.get(path, [])
+        found = []
+        at = self.raw.find(b"\t" + path + b"\0")
+        while at >= 0:
+            start = self.raw.rfind(b"\0", 0, at) + 1
+            if b"\t" not in self.raw[start:at]:  # else it is the end of another path, with a tab in it
+                found.append(_line(self.raw[start:at]))
+            at = self.raw.find(b"\t" + path + b"\0", at + 1)
+        return found
+
+    @functools.cached_property
+    def _apart(self) -> dict[bytes, list[Line]]:
+        found: dict[bytes, list[Line]] = {}
+        for before, path in _RECORD.findall(self.raw):
+            found.setdefault(path, []).append(_line(before))
+        return found
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, bytes) and bool(self.lines(path))
+
+    def proof(self, without: set[bytes]) -> str:
+        """A fingerprint of the whole index with its flags, but for these paths."""
+        if not without:
+            return hashlib.sha256(self.raw).hexdigest()
+        records = (record + b"\0" for record in self.raw.split(b"\0") if record)
+        kept = (record for record in records if record.split(b"\t", 1)[1][:-1] not in without)
+        return hashlib.sha256(b"".join(kept)).hexdigest()
+
+
+def _line(before: bytes) -> Line:
+    _, mode, oid, number = before.split(b" ")
+    return mode.decode("ascii"), oid.decode("ascii"), int(number)
 
 
 @dataclass
@@ -77,25 +144,13 @@ def states(repository: Repository) -> tuple[dict[bytes, bytes], list[bytes]]:
 def listing(repository: Repository) -> Listing:
     """The index as it is stored: a path outside a sparse cone keeps its flag although its file is there."""
     # A setting of this one call, so that `git status` next to it still sees what the user sees.
-    raw = repository.run("-c", "sparse.expectFilesOutsideOfPatterns=true", "ls-files", "-z", "-v", "--stage")
-    lines: dict[bytes, list[Line]] = {}
-    flags: dict[bytes, str] = {}
-    for item in raw.split(b"\0"):
-        if not item:
-            continue
-        before, path = item.split(b"\t", 1)
-        tag, mode, oid, number = before.split(b" ")
-        lines.setdefault(path, []).append((mode.decode(), oid.decode(), int(number)))
-        if tag in (b"h", b"S", b"s"):
-            flags[path] = tag.decode()
-    return Listing(lines, flags)
+    return Listing(repository.run("-c", "sparse.expectFilesOutsideOfPatterns=true", "ls-files", "-z", "-v", "--stage"))
 
 
 def look(private: Private) -> Look:
     """The first look of a pass: copies the index anew."""
     head, branch = private.refresh()
-    by_path, ignored = states(private.git)
-    listed = listing(private.git)
+    (by_path, ignored), listed = together(lambda: states(private.git), lambda: listing(private.git))
     below = Below(os.fsencode(private.facts.top))
     fresh = _fresh_skipped(private, head)
     changed = {path for path in by_path if not path.endswith(b"/")}
@@ -106,16 +161,21 @@ def look(private: Private) -> Look:
     changed |= _covered(by_path, ignored, listed)
     intents = _intents(private, listed)
     changed |= intents
-    links = {path for path, lines in listed.lines.items() if any(line[0] == "160000" for line in lines)}
     nested = {path for path in by_path if path.endswith(b"/")}
-    populated = {path for path in links if below.lstat(path + b"/.git") is not None}
+    populated = {path for path in listed.links if below.lstat(path + b"/.git") is not None}
     return Look(head, branch, by_path, ignored, listed, intents, changed, populated | nested)
 
 
-def again(private: Private, before: Look) -> bool:
-    """The second look: whether nothing that git looks at has changed since `before`."""
+def again(private: Private, before: Look, quiet: bool) -> bool:
+    """The second look: whether nothing that git looks at has changed since `before`.
+
+    `quiet`: everything that is listed was there before the first look began (`content.quiet`), and so need not be looked
+    for in the whole worktree once more.
+    """
     if head_of(private.facts) != (before.head, before.branch) or index_state(private.facts) != private.index_state:
         return False
+    if quiet:
+        return True
     by_path, _ = states(private.git)
     return by_path == before.states and index_state(private.facts) == private.index_state
 
@@ -142,9 +202,12 @@ def _covered(by_path: dict[bytes, bytes], ignored: list[bytes], listed: Listing)
 
     An ignored one stands in their place, so it belongs to the change and goes along.
     """
-    tracked = list(listed.lines)
+    candidates = [*(path for path, state in by_path.items() if state == b"?"), *ignored]
+    if not any(not path.endswith(b"/") for path in candidates):
+        return set()
+    tracked = listed.paths
     found = set()
-    for path in [*(path for path, state in by_path.items() if state == b"?"), *ignored]:
+    for path in candidates:
         inside = path + b"/"
         start = bisect.bisect_left(tracked, inside)
         if path.endswith(b"/") or start == len(tracked) or not tracked[start].startswith(inside):
@@ -160,7 +223,7 @@ def _covered(by_path: dict[bytes, bytes], ignored: list[bytes], listed: Listing)
 def _intents(private: Private, listed: Listing) -> set[bytes]:
     """Paths added with intent only. They look like empty staged files; a flag of the index tells them apart."""
     empty = objects.EMPTY[private.facts.object_format]
-    candidates = [path for path, lines in listed.lines.items() if lines[0][1] == empty]
+    candidates = listed.with_blob(empty)
     if not candidates:
         return set()
     named = [os.fsdecode(path) for path in candidates] if len(candidates) <= _FEW else []
@@ -175,45 +238,3 @@ def _intents(private: Private, listed: Listing) -> set[bytes]:
             found.add(name)
         name = parts[5]
     return found
-
-
-def walk(private: Private, seen: Look) -> tuple[list[bytes], list[bytes]]:
-    """What git does not see: folders that would be empty, and what is no file, link or folder that can be read."""
-    closed = {path.rstrip(b"/") for path in seen.ignored} | {path.rstrip(b"/") for path in seen.repositories}
-    empty: list[bytes] = []
-    special: list[bytes] = []
-    top = os.fsencode(private.facts.top)
-    waiting = [b""]
-    while waiting:
-        folder = waiting.pop()
-        held = False
-        try:
-            entries = list(os.scandir(top + b"/" + folder if folder else top))
-        except OSError:
-            special.append(folder)
-            continue
-        for entry in entries:
-            path = folder + b"/" + entry.name if folder else entry.name
-            if path in closed:
-                continue  # does not travel, or not like this: a folder of nothing else is made empty
-            held = True
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != b".git":
-                    waiting.append(path)
-            elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
-                special.append(path)
-        if not held and folder:
-            empty.append(folder)
-    return sorted(empty), sorted(special)
-
-
-def special_kind(path: Path) -> str:
-    """What a special file is, in a word."""
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError:
-        return "thing that is gone"
-    if stat.S_ISDIR(mode):
-        return "folder that cannot be read"
-    kinds = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
-    return kinds.get(stat.S_IFMT(mode), "special file")
