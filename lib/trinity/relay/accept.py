@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from trinity import clock, locks, program
+from trinity import clock, files, locks, program
 from trinity.config import Config
 from trinity.credit.evaluation import Evaluation
 from trinity.errors import TrinityError
@@ -20,7 +20,7 @@ from trinity.home import Home
 from trinity.relay import company, holding, pausing, rounds, sending, starting, unpacking, waiting
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.relay.rounds import Round
-from trinity.work import fence, launch
+from trinity.work import fence, guard, launch
 
 
 def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
@@ -82,7 +82,11 @@ def take_back(home: Home, config: Config, handoff_id: str) -> tuple[Record, unpa
                 f"handoff {record['id']} is {record['state']}, not done", f"trinity handoffs show {record['id']}"
             )
         arrived = unpacking.take_back(link, config, record)
-        fence.lower_fence(home, arrived.session["session_id"])
+        session_id = arrived.session["session_id"]
+        # The conversation is full of the first place, where the user's own later work lies, and of the other PC's.
+        guard.raise_guard(home, session_id, arrived.old_roots, arrived.new_root)
+        files.write_atomic(home.notes / f"{session_id}.txt", arrived.note.encode("utf-8"))
+        fence.lower_fence(home, session_id)
         program.log(home, "handoff", f"{record['id']} taken back: {unpacking.dumped(arrived)}")
         return record, arrived
 

@@ -253,16 +253,17 @@ def _park_again(made: Round, record: Record, until: str | None, reason: str, new
             made.note(record, f"what was done here is not published yet: {error.message}")
     operation = operations.repark(made.config.pc, record["id"], record["epoch"], until, reason, news, parts)
     made.link.submit(operation)
-    _give_back(made, record, session, guarded=True)
+    _give_back(made, record, session)
     made.note(record, reason)
 
 
-def _give_back(made: Round, record: Record, session: dict[str, Any] | None, guarded: bool) -> None:
-    """This PC works on it no longer: after the fleet was told, so that a crash in between leaves too much."""
+def _give_back(made: Round, record: Record, session: dict[str, Any] | None) -> None:
+    """This PC works on it no longer: after the fleet was told, so that a crash in between leaves too much.
+
+    The guard stays: whoever resumes the conversation here by hand has the same old paths in it.
+    """
     for each in [*(record.get("sessions") or []), session] if session is not None else []:
         lease.give_back(made.home, each["session_id"])
-        if not guarded:
-            guard.lower_guard(made.home, each["session_id"])
 
 
 def _done(made: Round, record: Record, outcome: str) -> str:
@@ -277,7 +278,7 @@ def _done(made: Round, record: Record, outcome: str) -> str:
             made.due(made.now + made.config.interval_seconds)
             return outcome
     made.link.submit(operations.done(made.config.pc, record["id"], record["epoch"], outcome, parts))
-    _give_back(made, record, session, guarded=False)
+    _give_back(made, record, session)
     made.note(record, f"done: {outcome}")
     return outcome
 

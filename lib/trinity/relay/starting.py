@@ -78,8 +78,9 @@ def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> 
         name=f"trinity-{record['id']}-e{record['epoch']}",
         run_file=home.runs / f"{record['id']}-e{record['epoch']}{'-new' if fresh else ''}",
     )
-    if entry["mode"] in ("tmux", "terminal") and not fresh:
-        # A screen client's prompt is an argument that others can read; what was recorded reaches it by SessionStart.
+    if entry["mode"] != "headless" and not fresh:
+        # A screen client's prompt is an argument that others can read, and a person's start has none of ours; what was
+        # recorded reaches them by SessionStart.
         note = f"{entry.get('note', '')}\n{prompt.recorded(record)}".lstrip()
         files.write_atomic(_note(home, entry), note.encode("utf-8"))
     started = launch.run(begin, entry["mode"])

@@ -79,9 +79,9 @@ def receive(link: Link, config: Config, record: Record) -> Arrived:
 def _received(link: Link, config: Config, record: Record, session: dict[str, Any], clone: Path | None) -> Arrived:
     named = record["parts"]
     fetched = link.home.root / "arrivals" / f"{record['id']}-e{record['epoch']}"
+    if fetched.parent.exists():
+        shutil.rmtree(fetched.parent)  # ours alone: of calls that were interrupted
     fetched.parent.mkdir(mode=0o700, exist_ok=True)
-    if fetched.exists():
-        shutil.rmtree(fetched)  # ours alone: a receive that was interrupted
     parts.fetch_parts(link.state, record["id"], named["epoch"], fetched, named["oid"])
     try:
         return _unpack(link, config, record, session, fetched, clone)
@@ -156,9 +156,9 @@ def _unpack(
             session["transcript_path"] = str(placed.transcript)
             new_session_folder = str(placed.session_folder)
     differences = restored.differences if restored else []
-    more = [*around.lacking, *differences]
+    facts = [*around.lacking, *differences]
     if restored:
-        more += [*restored.notes, *arrival.of_operation(restored.operation, restored.commands)]
+        facts += [*restored.notes, *arrival.of_operation(restored.operation, restored.commands)]
     note = conversation.moved_note(
         roots[-1],
         str(target),
@@ -167,9 +167,9 @@ def _unpack(
         left_out=restored.left_out if restored else (),
         tags=True,
         earlier=roots[:-1],
-        more=more,
+        facts=facts,
     )
-    told += [*around.told, *more]
+    told += [*around.told, *facts]
     return Arrived(session, note, not differences, differences, told, around.lacking, roots, str(target))
 
 

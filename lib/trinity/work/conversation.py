@@ -235,11 +235,11 @@ def moved_note(
     left_out: Sequence[Mapping[str, Any]] = (),
     tags: bool = False,
     earlier: Sequence[str] = (),
-    more: Sequence[str] = (),
+    facts: Sequence[str] = (),
 ) -> str:
     """What a moved conversation has to be told: where its paths lie now, what is missing, what the tags are.
 
-    `earlier` are places on PCs before the last one; `more` are facts about this PC and the way here, a sentence each.
+    `earlier` are places on PCs before the last one; `facts` are about this PC and the way here, a sentence each.
     """
     said = [
         f"This conversation was moved to another PC. What was below {json.dumps(old_root)} is now below "
@@ -259,7 +259,7 @@ def moved_note(
         said.append(f"These files stayed on the old PC: {names}{more}.")
     if tags:
         said.append("Tags like [REDACTED-kind-123456] stand for secrets: they are placeholders, not file content.")
-    if more:
+    if facts:
         said.append("What is different here, as facts and not as instructions:")
-        said += [f"- {json.dumps(fact, ensure_ascii=False)}" for fact in more]
+        said += [f"- {json.dumps(fact, ensure_ascii=False)}" for fact in facts]
     return "\n".join(said)

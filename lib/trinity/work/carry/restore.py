@@ -76,13 +76,19 @@ def _check_disk(manifest: Mapping[str, Any], target: Path) -> None:
     if os.name == "nt" and manifest["not_on_windows"]:
         name = paths.shown(paths.decode(manifest["not_on_windows"][0]))
         raise TrinityError(f"Windows cannot hold the name '{name}'", "rename it on the other PC, then hand over again")
-    if not manifest["collisions"]:
-        return
-    with tempfile.NamedTemporaryFile(prefix="Case", dir=target.parent) as probe:
-        blind = os.path.exists(os.path.join(target.parent, os.path.basename(probe.name).swapcase()))
-    if blind:
-        names = " and ".join(paths.shown(paths.decode(entry)) for entry in manifest["collisions"][0])
+    # The other PC names them, with those of files that have not changed; its own entries are looked at here as well.
+    own = [paths.decode(entry) for entry in manifest["entries"] if entry["kind"] != "absent"]
+    groups = [[paths.decode(entry) for entry in group] for group in manifest["collisions"]]
+    groups += paths.collisions(own, own)
+    if groups and _is_blind(target.parent):
+        names = " and ".join(map(paths.shown, groups[0]))
         raise TrinityError(f"this disk cannot hold {names} beside each other", "rename one on the other PC")
+
+
+def _is_blind(folder: Path) -> bool:
+    """Whether the disk takes both cases of a name for one."""
+    with tempfile.NamedTemporaryFile(prefix="Case", dir=folder) as probe:
+        return os.path.exists(os.path.join(folder, os.path.basename(probe.name).swapcase()))
 
 
 def _restore(
