@@ -31,6 +31,7 @@ CHECKS: tuple[tuple[str, checks.Check], ...] = (
     ("account", checks.account),
     ("fleet", checks.fleet),
     ("resume", checks.resuming),
+    ("git", checks_carried.git_here),
     ("carried", checks_carried.carried),
     ("daemon", checks.the_daemon),
 )

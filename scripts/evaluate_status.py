@@ -16,6 +16,7 @@ from typing import Any
 from trinity import config, home, program
 from trinity.credit import ahead, evaluation
 from trinity.credit.evaluation import Evaluation
+from trinity.errors import Busy
 from trinity.usage import today
 
 EXIT_CODES = {"HEALTHY": 0, "WARNING": 10, "CRITICAL": 11, "EXHAUSTED": 12}
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     text += [f"  {used['text']}"] if used else []
     text += [f"  {board.what(record)}: {board.where(record, settings.pc)}" for record in waiting]
     if arguments.act and arguments.dry_run:
-        text += _preview(settings, answer)
+        text += _preview(state, settings)
     program.answer(arguments, document, program.clean("\n".join(text)))
     return EXIT_CODES[answer.status] if arguments.exit_code else 0
 
@@ -70,18 +71,20 @@ def _ago(seconds: float) -> str:
     return f"{seconds / 60:.0f} min ago" if seconds < 5400 else f"{seconds / 3600:.0f} h ago"
 
 
-def _preview(settings: config.Config, answer: Evaluation) -> list[str]:
+def _preview(state: home.Home, settings: config.Config) -> list[str]:
     """What would happen at a limit now."""
     resume = settings.resume
     modes = {"offer": "be offered to you, not started", "none": "only be shown as a command"}
     unattended = modes.get(resume.unattended, f"go on by itself ({resume.unattended})")
     interactive = modes.get(resume.interactive, f"go on by itself ({resume.interactive})")
-    lines = [
-        "at a limit now:",
-        f"  an unattended session (claude -p) would be parked until the reset and {unattended}",
-        f"  an interactive session would be parked; its client's own wait is left alone, else it would {interactive}",
+    elsewhere = _elsewhere(state, settings)
+    lines = ["at a limit now:", *[f"  {line}" for line in elsewhere]]
+    here = "with no other PC to go to, " if elsewhere else ""
+    lines += [
+        f"  {here}an unattended session (claude -p) would be parked until the reset and {unattended}",
+        f"  {here}an interactive session would be parked; its client's own wait is left alone, else it would {interactive}",
         f"  at {settings.ladder.window_used[-1]:g} % of a window an unattended session is stopped between two tools,",
-        "  and waits likewise",
+        "  and goes on likewise",
         f"  permission mode {resume.permission_mode}, at most {resume.max_resumes} resumes a conversation and night",
     ]
     if settings.account.kind == "unknown":
@@ -89,6 +92,23 @@ def _preview(settings: config.Config, answer: Evaluation) -> list[str]:
             "  other PCs: none, as this account is not declared: install.sh --account LABEL --account-kind KIND"
         )
     return lines
+
+
+def _elsewhere(state: home.Home, settings: config.Config) -> list[str]:
+    """To which PC of the fleet work would go, and why not to the others; nothing in a fleet of one."""
+    if settings.fleet_url is None:
+        return []
+    from trinity.relay import company
+    from trinity.relay.link import Link
+
+    link = Link(state, settings)
+    try:
+        found = company.choose(link, link.state.fetch(), {"sessions": [], "limit": None})
+    except Busy as error:
+        return [f"the other PCs are not known now: {error.message}"]
+    if found is None:
+        return []
+    return [f"{pc}: {why.replace('chosen:', 'the work would go there,')}" for pc, why in sorted(found.why.items())]
 
 
 if __name__ == "__main__":

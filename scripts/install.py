@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--account-kind", choices=ACCOUNT_KINDS, help="who bills it")
     parser.add_argument("--profile", metavar="DIR", action="append", default=[], help="a CLAUDE_CONFIG_DIR; repeatable")
+    parser.add_argument(
+        "--root", metavar="DIR", action="append", default=[], help="a folder of your clones of projects; repeatable"
+    )
     parser.add_argument("--minimal", action="store_true", help="without the optional dependencies")
     parser.add_argument("--no-hooks", action="store_true", help="leave Claude Code's settings alone")
     parser.add_argument("--no-timers", action="store_true", help="set up no daemon")
@@ -96,6 +99,7 @@ def _options(arguments: argparse.Namespace) -> installing.Options:
         account=arguments.account,
         account_kind=arguments.account_kind,
         profiles=tuple(arguments.profile),
+        roots=tuple(arguments.root),
         hooks=not arguments.no_hooks,
         timers=not arguments.no_timers,
         minimal=arguments.minimal,

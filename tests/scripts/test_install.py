@@ -10,6 +10,8 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +289,34 @@ def test_a_fleet_remote_is_stored_and_used(pc: InstalledPC, tmp_path: Path, chec
     with a_pc(tmp_path / "second", checkout) as second:
         second.install("--no-timers", "--fleet", str(remote), "--pc", "PC2")
     assert fleet(pc, remote)["rotation"] == ["PC1", "PC2"]
+
+
+def test_three_pcs_join_one_fleet_two_of_them_at_once(tmp_path: Path, checkout: Path) -> None:
+    remote = tmp_path / "fleet.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
+    with ExitStack() as stack:
+        pcs = {name: stack.enter_context(a_pc(tmp_path / name, checkout)) for name in ("PC1", "PC2", "PC3")}
+        for pc in pcs.values():
+            (pc.user / "projects" / "program" / ".git").mkdir(parents=True)
+
+        def join(name: str) -> str:
+            account = ("--account", f"of {name}", "--account-kind", "api", "--root", str(pcs[name].user / "projects"))
+            return pcs[name].install("--pc", name, "--fleet", str(remote), "--no-timers", *account).stdout
+
+        join("PC1")
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(join, ("PC2", "PC3")))
+        assert set(fleet(pcs["PC1"], remote)["pcs"]) == set(fleet(pcs["PC1"], remote)["rotation"]) == set(pcs)
+        assert len({entry["account"]["id"] for entry in fleet(pcs["PC1"], remote)["pcs"].values()}) == 3
+        found = pcs["PC3"].doctor()
+        assert found["fleet"]["state"] == "ok" and all(name in found["fleet"]["text"] for name in pcs)
+        assert found["carried"]["state"] == "ok" and str(pcs["PC3"].user / "projects") in found["carried"]["text"]
+        (pcs["PC3"].user / "projects" / "program" / ".gitattributes").write_text("*.bin filter=lfs\n", encoding="utf-8")
+        if not shutil.which("git-lfs"):
+            assert pcs["PC3"].doctor()["git"]["hint"] == "install git-lfs"
+        # each says where work would go from it now
+        said = pcs["PC1"].program("evaluate_status", "--act", "--dry-run").stdout
+        assert said.count("the work would go there") == 1
 
 
 def test_a_fleet_that_does_not_answer_is_told_and_the_rest_is_done(pc: InstalledPC, tmp_path: Path) -> None:

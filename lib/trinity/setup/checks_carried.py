@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from trinity.setup.checks import Finding, Patient
+from trinity.setup.plan import answer
 
 _SHOWN = 6
+# `git worktree list -z`, and `sparse.expectFilesOutsideOfPatterns`.
+_LOWEST_GIT = (2, 36)
+_LOOKED_AT = 200  # clones: below a home folder as a root may lie thousands
 
 
 def carried(patient: Patient) -> Iterator[Finding]:
@@ -37,3 +43,33 @@ def carried(patient: Patient) -> Iterator[Finding]:
     if sound:
         where = ", ".join(config.roots) or "nowhere (roots is empty: projects are cloned)"
         yield Finding("carried", "ok", f"clones are looked for in {where}")
+
+
+def git_here(patient: Patient) -> Iterator[Finding]:
+    """The git that unpacks, and the filter that files of the clones here go through. A fleet of one unpacks nothing."""
+    from trinity.work import projects
+
+    if patient.config.fleet_url is None:
+        return
+    said = re.search(rb"(\d+)\.(\d+)", answer("git", "--version") or b"")
+    if said is None:
+        return  # the fleet's line says it
+    version = (int(said[1]), int(said[2]))
+    if version < _LOWEST_GIT:
+        lowest = ".".join(map(str, _LOWEST_GIT))
+        text = f"it is {version[0]}.{version[1]}: only {lowest} or newer unpacks everything as it was"
+        yield Finding("git", "warn", text, "upgrade git")
+    found = (folder for root in patient.config.roots for folder in projects.repositories(Path(root)))
+    for clone in islice(found, _LOOKED_AT):
+        if _uses_lfs(clone) and shutil.which("git-lfs") is None:
+            yield Finding("git", "warn", f"there is no git-lfs, and files of '{clone}' need it", "install git-lfs")
+            return
+    if version >= _LOWEST_GIT:
+        yield Finding("git", "ok", f"{version[0]}.{version[1]}")
+
+
+def _uses_lfs(clone: Path) -> bool:
+    try:
+        return b"filter=lfs" in (clone / ".gitattributes").read_bytes()
+    except OSError:
+        return False

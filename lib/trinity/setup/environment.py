@@ -1,7 +1,8 @@
 """The Python environment in the checkout: `.venv` with the dependencies that pyproject.toml names, the project itself never.
 
 `ensure` leaves an environment that runs, whatever it finds: none, a whole one, or one whose interpreter was removed by
-an upgrade of the system. A stamp, written last, says what was installed, so that a second call costs two processes.
+an upgrade of the system. A stamp, written last, says what was installed, so that a second call costs two processes. Of two
+calls at once one works and the other waits for it, by a lock beside the environment: inside, making it would remove it.
 A folder `.venv` that is no environment is somebody else's and refused.
 """
 
@@ -14,13 +15,16 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from trinity import files
-from trinity.errors import TrinityError
+from trinity import files, locks
+from trinity.errors import Busy, TrinityError
 
 LOWEST = (3, 11)
 _STAMP = "trinity-dependencies.json"
+_LOCK = ".venv.lock"
+_PATIENCE = 900.0  # another call may be fetching everything over a slow line
 # what only developers need; every other group belongs to a part of the product
 _DEVELOPMENT = frozenset({"test"})
 
@@ -93,11 +97,28 @@ def ensure(
     extras: Sequence[str] = (),
     say: Callable[[str], None] = lambda text: None,
 ) -> bool:
-    """Make the environment whole; True when something had to be done. Raises TrinityError with pip's reason."""
+    """Make the environment whole; True when something had to be done here. Raises TrinityError with pip's reason, Busy when
+    another call takes too long."""
     wanted = requirements(checkout, minimal, extras)
-    wrong = trouble(checkout)
-    if not wrong and set(wanted) <= set(_read_stamp(checkout).get("requirements", ())):
+    if _whole(checkout, wanted):
         return False
+    with ExitStack() as held:
+        try:
+            held.enter_context(locks.hold_inherited(checkout / _LOCK, timeout=0))
+        except Busy:
+            say("another installation is making the environment: waiting for it")
+            held.enter_context(locks.hold_inherited(checkout / _LOCK, timeout=_PATIENCE))
+        if _whole(checkout, wanted):
+            return False
+        _make_whole(checkout, wanted, say)
+    return True
+
+
+def _whole(checkout: Path, wanted: Sequence[str]) -> bool:
+    return not trouble(checkout) and set(wanted) <= set(_read_stamp(checkout).get("requirements", ()))
+
+
+def _make_whole(checkout: Path, wanted: list[str], say: Callable[[str], None]) -> None:
     folder = checkout / ".venv"
     if alive(python(checkout)) is None:
         _make(folder, say)
@@ -106,7 +127,6 @@ def ensure(
     _run([*command, *wanted], "cannot install the dependencies", "is the package registry reachable? then again")
     stamp = {"python": list(alive(python(checkout)) or ()), "requirements": wanted}
     files.write_json(folder / _STAMP, stamp, mode=0o644)
-    return True
 
 
 def compile_library(checkout: Path) -> None:

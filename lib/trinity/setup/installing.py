@@ -43,6 +43,7 @@ class Options:
     account: str | None = None
     account_kind: str | None = None
     profiles: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
     hooks: bool = True
     timers: bool = True
     minimal: bool = False
@@ -233,6 +234,7 @@ def _config(checkout: Path, before: Config | None, options: Options) -> Config:
         fleet_url=options.fleet if options.fleet else config.fleet_url,
         account=account,
         profiles=_profiles(before, options),
+        roots=_folders([*config.roots, *options.roots]),
         client=client.find() or _existing(config.client),
         python=str(environment.python(checkout)),
         checkout=str(checkout),
@@ -246,8 +248,12 @@ def _profiles(before: Config | None, options: Options) -> tuple[str, ...]:
     if before is not None:
         found += [profile for profile in before.profiles if Path(profile).is_dir()]
     found = found or [str(Path.home() / ".claude")]
+    return _folders(found)
+
+
+def _folders(found: Sequence[str]) -> tuple[str, ...]:
     # the client compares what it is given, so links stay; a slash at the end is no other folder
-    return tuple(dict.fromkeys(os.path.normpath(Path(profile).expanduser().absolute()) for profile in found))
+    return tuple(dict.fromkeys(os.path.normpath(Path(folder).expanduser().absolute()) for folder in found))
 
 
 def _existing(path: str | None) -> str | None:

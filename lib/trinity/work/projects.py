@@ -38,7 +38,7 @@ def find(roots: Sequence[str], remotes: Mapping[str, str], commits: Sequence[str
     wanted = {plain(url): name for name, url in remotes.items()}
     ranked: dict[str, tuple[tuple[object, ...], Path]] = {}
     for root in dict.fromkeys(roots):
-        for folder in _repositories(Path(root), DEEPEST):
+        for folder in repositories(Path(root)):
             listed = _remotes(folder)
             matching = {name: url for name, url in listed.items() if url in wanted}
             if not matching:
@@ -81,7 +81,8 @@ def _why(best: Path, others: Sequence[Path]) -> str:
     return f"of several clones '{best}' was taken, not {shown}{more}"
 
 
-def _repositories(folder: Path, depth: int) -> Iterator[Path]:
+def repositories(folder: Path, depth: int = DEEPEST) -> Iterator[Path]:
+    """The clones at `folder` or so many levels below it."""
     if (folder / ".git").exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir()):
         yield folder
         return
@@ -93,7 +94,7 @@ def _repositories(folder: Path, depth: int) -> Iterator[Path]:
         return  # a root that is not there, a folder of somebody else's
     for name in below:
         if not name.startswith("."):
-            yield from _repositories(folder / name, depth - 1)
+            yield from repositories(folder / name, depth - 1)
 
 
 def _git(folder: Path) -> Repository:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,29 @@ def test_pip_s_own_reason_is_told(checkout: Path) -> None:
             [sys.executable, "-c", "import sys; sys.exit('x\\nthe reason')"], "cannot install the dependencies", "h"
         )
     assert raised.value.hint == "h"
+
+
+def test_of_two_calls_at_once_one_works_and_the_other_waits_for_it(tmp_path: Path) -> None:
+    """Real processes and the real pip, with a package of this folder in the registry's place."""
+    wheel = tmp_path / "tiny-1-py3-none-any.whl"
+    about = {"METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n", "RECORD": ""}
+    about["WHEEL"] = "Wheel-Version: 1.0\nGenerator: none\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "")
+        for name, text in about.items():
+            archive.writestr(f"tiny-1.dist-info/{name}", text)
+    project = f"[project]\ndependencies = ['tiny @ {wheel.as_uri()}']\n"
+    (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
+    code = "import sys; from pathlib import Path; from trinity.setup import environment"
+    code += "; print(environment.ensure(Path(sys.argv[1]), say=print))"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    assert sorted(out.splitlines()[-1] for out, _ in said) == ["False", "True"], said
+    assert sum(out.count("making '") for out, _ in said) == 1
+    subprocess.run([environment.python(tmp_path), "-c", "import tiny"], check=True)
