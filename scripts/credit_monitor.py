@@ -22,6 +22,7 @@ from trinity.errors import Busy, TrinityError
 
 if TYPE_CHECKING:
     from trinity.config import Config
+    from trinity.relay.link import Link
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,9 +71,9 @@ def _once(arguments: argparse.Namespace) -> int:
 
     state = home.open_home(arguments.home, create=True)
     settings = config.load(state)
-    _used(state, settings)
     answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
     lines: list[str] = []
+    link: Link | None = None
     if act.is_due(state, settings, answer):
         lines = act.act(state, settings, answer)[1]
         answer = evaluation.evaluate(state, settings, told=today.signals(state, settings))
@@ -80,26 +81,33 @@ def _once(arguments: argparse.Namespace) -> int:
     try:
         made = accept.run(state, settings, answer)
         lines += made.lines
+        link = made.link
         next_at = min((t for t in (next_at, made.next_at) if t is not None), default=None)
         if made.link.offline:
             program.log(state, "fleet", f"offline: {made.link.offline}")
     except Busy as error:
         lines.append(error.message)
         next_at = clock.now() + 5
+    # Behind all that moves work: a ledger that is read for the first time takes its seconds.
+    _used(state, settings, link)
     board.write(state, settings, answer)
     watch.write_round(state, next_at, settings.fleet_url, settings.profiles, settings.poll_seconds)
     program.answer(arguments, {"status": answer.status, "done": lines}, "\n".join([answer.status, *lines]))
     return 0
 
 
-def _used(state: home.Home, settings: Config) -> None:
-    """Bring the ledger and today's numbers up to date. Work moves without them too."""
+def _used(state: home.Home, settings: Config, link: Link | None) -> None:
+    """Bring the ledger and today's numbers up to date, and share them now and then. Work moves without them too."""
     import sqlite3
 
-    from trinity.usage import summary
+    from trinity.relay import spending, usage_sharing
+    from trinity.usage import summary, updating
 
     try:
-        summary.refresh(state, settings)
+        updating.update(state, settings)
+        if link is not None and link.fleet(link.state.last()) is not None:
+            usage_sharing.share(link, at_once=False)
+        summary.refresh(state, settings, None if link is None else spending.own(link))
     except (TrinityError, OSError, sqlite3.Error) as error:
         program.log(state, "usage", f"not brought up to date: {error}")
 

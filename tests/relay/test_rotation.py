@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.api.plan import bash
+from tests.api.requests import Request
 from tests.clients import Client
 from tests.fake_api import ScriptedApi
 from tests.relay.conftest import PROMPT, Pc
@@ -16,6 +18,7 @@ from trinity import git
 
 pytestmark = pytest.mark.posix
 
+EACH = 10 + 200 + 3000 + 42  # tokens of one answer of the scripted API
 MADE = ("a.txt", "b.txt", "c.txt", "d.txt")
 
 
@@ -65,3 +68,21 @@ def test_one_conversation_goes_round_the_fleet_and_is_whole_at_every_stop(three:
         assert (place / "changed.txt").read_text(encoding="utf-8") == "after\n"
         assert [name for name in MADE if (place / name).is_file()] == list(MADE[: at + 1])
     assert _git(work, *STATUS) == left  # nothing was written over what lay there
+    _each_message_counts_once_where_it_was_paid(three, served)
+
+
+def _each_message_counts_once_where_it_was_paid(pcs: list[Pc], served: list[Request]) -> None:
+    """Every PC's report over the fleet, against what the API has answered to each login."""
+    for pc in pcs:
+        pc.unwatch()
+    for pc in pcs:  # each publishes what it has
+        told = pc.program("usage_report", "--fleet")
+        assert told.returncode == 0, told.stderr
+    paid = [sum(request.account == pc.client.token for request in served) for pc in pcs]
+    for pc in pcs:
+        report = json.loads(pc.program("usage_report", "--fleet", "--json", "--by", "pc,account").stdout)
+        assert report["total"]["calls"] - report["total"]["errors"] == len(served) == sum(paid)
+        assert report["total"]["tokens"]["total"] == len(served) * EACH
+        for by, names in (("pc", ["PC1", "PC2", "PC3"]), ("account", ["of PC1", "of PC2", "of PC3"])):
+            found = {row["name"]: row["tokens"]["total"] for row in report["by"][by]}
+            assert found == dict(zip(names, [number * EACH for number in paid], strict=True)), report

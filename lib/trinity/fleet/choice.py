@@ -63,8 +63,8 @@ def choose(
 ) -> Choice:
     """The PC on which the work of `me`, described by its handoff, goes on by itself.
 
-    `silent`: for how many seconds each PC's heartbeat has not changed here. `spent`: what accounts spent today,
-    in USD; of those that are not in it nobody knows.
+    `silent`: for how many seconds each PC's heartbeat has not changed here. `spent`: what accounts spent
+    of their budgets, in its unit; infinite when a part has no known price; of those that are not in it nobody knows.
     `without`: PCs that had their chance. `crash`: no limit stopped it but its PC is gone, so the account does not matter;
     then only a PC that was heard of is trusted with it.
     """
@@ -112,15 +112,43 @@ def refused_account(fleet: Record, me: str, pc: str, spent: Mapping[str, float])
 def _refused_budget(fleet: Record, mine: Record, theirs: Record, spent: Mapping[str, float]) -> str:
     if theirs["kind"] not in _PAID_KINDS or mine["kind"] in _PAID_KINDS:
         return ""
-    budgets = fleet.get("budgets", {})
-    budget = next((budgets[name] for name in _called(theirs) if name in budgets), None)
+    budget = budget_of(fleet, theirs)
     if budget is None:
         return "its account is paid by use, and fleet.json gives it no budget for that"
-    if budget <= 0:
+    if budget.amount <= 0:
         return "fleet.json gives its account, which is paid by use, a budget of 0"
     used = spent.get(theirs["id"])
+    if used == _FAR:
+        return f"a part of what it spent has no known price, so its budget of {budget.text} may be used up"
     # Nobody knows what was spent: then the budget is a permission.
-    return f"its budget of {budget:g} USD a day is used up" if used is not None and used >= budget else ""
+    return f"its budget of {budget.text} is used up" if used is not None and used >= budget.amount else ""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What `fleet.json` lets an account spend in a `day`, `week` or `month`: `usd`, or `tokens`."""
+
+    period: str
+    usd: float | None = None
+    tokens: int | None = None
+
+    @property
+    def amount(self) -> float:
+        return self.usd if self.usd is not None else float(self.tokens or 0)
+
+    @property
+    def text(self) -> str:
+        amount = f"{self.amount:,.0f} tokens" if self.usd is None else f"{self.amount:g} USD"
+        return f"{amount} a {self.period}"
+
+
+def budget_of(fleet: Record, account: Record) -> Allowed | None:
+    """The budget of an account, by its label or id; a plain number is USD a day."""
+    budgets = fleet.get("budgets", {})
+    told = next((budgets[name] for name in sorted(_called(account)) if name in budgets), None)
+    if told is None:
+        return None
+    return Allowed(**told) if isinstance(told, Mapping) else Allowed("day", usd=float(told))
 
 
 def _allowed(fleet: Record, mine: Record, theirs: Record) -> bool:

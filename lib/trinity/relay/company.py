@@ -27,7 +27,7 @@ def choose(link: Link, snapshot: Snapshot, record: Record) -> Choice | None:
         return None
     beats, _ = heartbeats.read_all(link.state)
     silent = lease.silence(link.home, heartbeats.marks(link.state))
-    spent = spending.today(link.home)
+    spent = spending.of(link.home, fleet)
     return choice.choose(fleet, beats, link.config.pc, record, clock.now(), silent=silent, spent=spent)
 
 
@@ -96,7 +96,7 @@ def _look_after(link: Link, snapshot: Snapshot, fleet: Record) -> None:
     waited = lease.silence(link.home, lease.waiting(records, clock.now()), "handoffs")
     rousing.for_waiting(link, fleet, records, silent, waited)
     for late in lease.overdue(records, silent, waited, link.config.pc):
-        spent = spending.today(link.home)
+        spent = spending.of(link.home, fleet)
         found = rescue.propose(link.config.pc, fleet, beats, late, silent, clock.now(), spent)
         program.log(link.home, "fleet", found.text)
         if found.operation is not None:

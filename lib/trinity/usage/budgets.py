@@ -28,9 +28,11 @@ _FILE = "usage_alerts.json"
 
 @dataclass(frozen=True)
 class Spent:
-    """What is spent of a budget: `percent` may exceed 100; `sure` is False when a part has no known price."""
+    """What is spent of a budget, `amount` in its unit: `percent` may exceed 100; `sure` is False when a part has no known
+    price."""
 
     budget: Budget
+    amount: float
     since: float
     until: float
     percent: float
@@ -71,17 +73,16 @@ def of(source: Source, budget: Budget, config: Config, book: Book, zone: Zone, n
 
 def _judged(budget: Budget, whole: Sum, since: float, until: float) -> Spent:
     if budget.usd is not None:
-        percent = 100 * float(whole.money.usd) / budget.usd if budget.usd else 100.0
+        amount, limit = float(whole.money.usd), budget.usd
         sure = whole.money.quality != "lower bound"
-        text = f"{whole.money.text()} of ${budget.usd:,.2f}"
+        text = f"{whole.money.text()} of ${limit:,.2f}"
     else:
-        limit = budget.tokens or 0
-        percent = 100 * whole.tokens.total / limit if limit else 100.0
+        amount, limit = float(whole.tokens.total), float(budget.tokens or 0)
         sure = not whole.money.unknown
-        text = f"{whole.tokens.total:,} of {limit:,} tokens"
-    return Spent(
-        budget, since, until, percent, sure, f"budget '{budget.name}' {percent:.0f} % spent ({text} a {budget.period})"
-    )
+        text = f"{amount:,.0f} of {limit:,.0f} tokens"
+    percent = 100 * amount / limit if limit else 100.0
+    told = f"budget '{budget.name}' {percent:.0f} % spent ({text} a {budget.period})"
+    return Spent(budget, amount, since, until, percent, sure, told)
 
 
 def _together(parts: Iterable[Sum]) -> Sum:
@@ -91,7 +92,7 @@ def _together(parts: Iterable[Sum]) -> Sum:
     return whole
 
 
-def alert(home: Home, found: list[Spent]) -> list[str]:
+def alert(home: Home, found: list[Spent], now: float) -> list[str]:
     """Tell in `logs/alarms.log` which of ALERTS were passed since they were last told; each is told once a period."""
     due = [(entry, max((step for step in ALERTS if entry.percent >= step), default=0)) for entry in found]
     if not any(step for _, step in due):
@@ -99,7 +100,6 @@ def alert(home: Home, found: list[Spent]) -> list[str]:
     lines = []
     with locks.hold(home.locks / "alerts.lock"):
         told = _told(home)
-        now = clock.now()
         kept = {key: value for key, value in told.items() if value[1] > now}
         for entry, step in due:
             key = f"{entry.budget.name} {clock.iso(entry.since)}"

@@ -13,6 +13,7 @@ from trinity.config import Config
 from trinity.home import Home
 from trinity.usage import budgets, periods, report, rows, sums, today, updating
 from trinity.usage.amounts import count
+from trinity.usage.budgets import Spent
 from trinity.usage.periods import Zone
 from trinity.usage.prices import Book
 from trinity.usage.rows import Source
@@ -21,8 +22,13 @@ from trinity.usage.sums import Sum
 _LINE = "usage"  # below status_line/; the status line reads it
 
 
-def write(home: Home, config: Config, source: Source, book: Book, now: float | None = None) -> dict[str, Any]:
-    """Add up today, write the summary and the status line's part, tell budgets that pass a step; returns the summary."""
+def write(
+    home: Home, config: Config, source: Source, book: Book, now: float | None = None, shared: list[Spent] | None = None
+) -> dict[str, Any]:
+    """Add up today, write the summary and the status line's part, tell budgets that pass a step; returns the summary.
+
+    `shared`: the fleet's budgets of this PC's account, added up over all PCs; None keeps what was known of them.
+    """
     moment = clock.now() if now is None else now
     span = periods.today(Zone(), moment)
     whole = sums.total(source, span, book)
@@ -36,24 +42,33 @@ def write(home: Home, config: Config, source: Source, book: Book, now: float | N
         "until": clock.iso(span.end),
         "today": report.line(whole, kinds),
         "text": text(whole, kinds),
-        "budgets": [entry.document() for entry in spent],
+        "budgets": [
+            *(entry.document() for entry in spent),
+            *(_kept(home, moment) if shared is None else [{**entry.document(), "shared": True} for entry in shared]),
+        ],
     }
     files.write_json(today.path(home), document)
-    shown = "; ".join([document["text"], *(entry.text for entry in spent if entry.percent >= budgets.ALERTS[0])])
+    near = [entry["text"] for entry in document["budgets"] if entry["percent"] >= budgets.ALERTS[0]]
+    shown = "; ".join([document["text"], *near])
     # Not fsynced: it is written anew at every update, and a lost one costs a minute.
     temporary = home.status_line / f"{_LINE}.{time.monotonic_ns()}"
     temporary.write_text(f"{span.end:.0f}\t{shown}\n", encoding="utf-8", newline="\n")
     files.replace(temporary, home.status_line / _LINE)
-    budgets.alert(home, spent)
+    budgets.alert(home, [*spent, *(shared or [])], moment)
     return document
 
 
-def refresh(home: Home, config: Config) -> dict[str, Any]:
-    """Bring the ledger up to date, then the summary; raises Busy, BadRecord."""
+def _kept(home: Home, now: float) -> list[dict[str, Any]]:
+    document = today.known(home) or {"budgets": []}
+    return [entry for entry in document["budgets"] if entry.get("shared") and clock.parse(entry["until"]) > now]
+
+
+def refresh(home: Home, config: Config, shared: list[Spent] | None = None) -> dict[str, Any]:
+    """Bring the ledger up to date, then the summary (`shared` as for `write`); raises Busy, BadRecord."""
     updating.update(home, config)
     book = Book(home)
     with rows.own(home, config.pc) as source:
-        document = write(home, config, source, book)
+        document = write(home, config, source, book, shared=shared)
     book.save()
     return document
 

@@ -22,24 +22,28 @@ def path(home: Home) -> Path:
 
 def read(home: Home, now: float | None = None) -> dict[str, Any] | None:
     """The summary of today; None when there is none yet."""
+    document = known(home)
+    moment = clock.now() if now is None else now
+    return document if document is not None and clock.parse(document["until"]) > moment else None
+
+
+def known(home: Home) -> dict[str, Any] | None:
+    """The last summary, of whatever day."""
     file = path(home)
     try:
-        document = schema.read("usage_summary", file.read_bytes(), str(file))
+        return schema.read("usage_summary", file.read_bytes(), str(file))
     except (FileNotFoundError, NewerRecord):
         return None
     except BadRecord as error:
         files.quarantine(home, file, error.message)
         return None
-    return document if clock.parse(document["until"]) > (clock.now() if now is None else now) else None
 
 
 def signals(home: Home, config: Config, now: float | None = None) -> list[Signal]:
     """What the budgets say to the evaluation, on the ladder of the allowances (70, 85, 97 %)."""
-    if not config.budgets:
-        return []
     moment = clock.now() if now is None else now
-    document = read(home, moment)
-    if document is None:
+    document = known(home)
+    if document is None or not document["budgets"]:
         return []
     age = moment - clock.parse(document["timestamp"])
     made = []

@@ -17,9 +17,9 @@ from tests.lib.usage.filling import NOON, OPUS, bill
 from trinity import clock, files, git, schema
 from trinity.config import Account, Config
 from trinity.errors import BadRecord
-from trinity.fleet import usage_refs
+from trinity.fleet import choice, usage_refs
 from trinity.home import Home, open_home
-from trinity.relay import usage_sharing
+from trinity.relay import spending, usage_sharing
 from trinity.relay.link import Link
 from trinity.relay.usage_sharing import Shared
 from trinity.usage import day_record, fleet_rows, periods, rows, sums
@@ -282,3 +282,37 @@ def test_a_call_costs_a_dozen_bytes_on_the_way() -> None:
     record = files.dump_json(day_record.dump("PC1", "2025-11-20", given))
     # git compresses an object in the same way
     assert len(zlib.compress(record)) / len(given) < 14
+
+
+def _fleet(links: list[Link], **rules: Any) -> dict[str, Any]:
+    pcs = {
+        link.config.pc: {"account": {"id": link.config.account.id, "label": f"of {link.config.pc}", "kind": "api"}}
+        for link in links
+    }
+    return {"kind": "fleet", "version": 1, "salt": "0" * 32, "rotation": list(pcs), "pcs": pcs, **rules}
+
+
+def test_a_budget_of_the_fleet_counts_what_all_pcs_spent_on_the_account(pc: Pc) -> None:
+    one, two = pc("PC1"), pc("PC2")
+    account = one.config.account.id
+    _bill(one, "m1", (200_000,))
+    _bill(two, "m2", (200_000,), account=account)
+    _bill(two, "m3", (1_000_000,))
+    _all([one, two])
+    day = _fleet([one, two], budgets={"of PC1": 5, "of PC2": {"period": "month", "tokens": 2_000_000}})
+    assert spending.of(one.home, day) == {account: 2.0, two.config.account.id: 1_000_000}
+    assert spending.of(one.home, _fleet([one, two])) == {}
+    judged = spending.judged(one.home, day)[account]
+    assert judged.text == "budget 'fleet.json of PC1' 40 % spent ($2.00 of $5.00 a day)"
+    _bill(two, "m4", (1,), account=account, model="no-such-model")
+    _all([one, two])
+    usage_sharing.share(one)
+    assert spending.of(one.home, day)[account] == float("inf")
+    mine = {"id": "f" * 16, "kind": "subscription"}
+    day["pcs"]["PC3"] = {"account": mine}
+    spent = spending.of(one.home, day)
+    assert "no known price" in choice.refused_account(day, "PC3", "PC1", spent)
+    assert choice.refused_account(day, "PC3", "PC2", spent) == ""
+    assert "budget of 1,000,000 tokens a month is used up" in choice.refused_account(
+        {**day, "budgets": {"of PC2": {"period": "month", "tokens": 1_000_000}}}, "PC3", "PC2", spent
+    )
