@@ -61,14 +61,7 @@ step() {
 }
 step "ruff" "$python" -m ruff check .
 step "mypy --strict" "$python" -m mypy
-# Three workers: one of them mostly waits for a clock. Real clients, terminals and daemons share the machine then, so a few that
-# fail are repeated alone, once, and named: what fails there too has failed.
-tests() {
-    "$python" -m pytest -q -n 3 --dist worksteal --durations 10 --ignore tests/benchmarks --cache-clear && return 0
-    say "== once more, alone: what failed beside the others (more than five are not repeated)"
-    [ "$(wc -l < .pytest_cache/v/cache/lastfailed)" -le 7 ] && "$python" -m pytest -q --last-failed --last-failed-no-failures none --ignore tests/benchmarks
-}
-step "tests" tests
+step "tests" sh tests/run_tests.sh "$python"
 [ -z "$(find tests/benchmarks -name 'test_*.py' 2>/dev/null)" ] || step "benchmarks" "$python" -m pytest -q tests/benchmarks
 if [ -n "$failed" ]; then
     say "== failed: ${failed#, }"

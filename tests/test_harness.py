@@ -58,6 +58,48 @@ def test_a_skip_is_a_failure_in_ci(tmp_path: Path) -> None:
     assert codes == [0, 1]
 
 
+REPEATED = """
+from pathlib import Path
+
+import pytest
+
+
+def test_that_holds_alone() -> None:
+    Path("ran").touch() if not Path("ran").exists() else Path("again").touch()
+    assert Path("again").exists()
+
+
+@pytest.mark.parametrize("n", range({always}))
+def test_that_never_holds(n: int) -> None:
+    raise AssertionError
+
+
+def test_that_holds() -> None:
+    Path(f"held-{{len(list(Path().glob('held-*')))}}").touch()
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(("always", "code", "repeated"), [(0, 0, True), (2, 1, True), (6, 1, False)])
+def test_what_fails_beside_others_is_repeated_alone_and_what_fails_there_too_has_failed(
+    always: int, code: int, repeated: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "test_one.py").write_text(REPEATED.format(always=always), encoding="utf-8")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    done = subprocess.run(
+        ["sh", str(CHECKOUT / "tests" / "run_tests.sh"), sys.executable],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert (tmp_path / "again").exists() == repeated
+    assert ("== once more, alone" in done.stdout) == repeated
+    assert len(list(tmp_path.glob("held-*"))) == 1  # what had passed is not run again
+
+
 def test_without_npm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from tests import clients
 
