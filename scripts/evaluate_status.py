@@ -45,11 +45,12 @@ def main(argv: list[str] | None = None) -> int:
 
     board.write(state, settings, answer)
     waiting = board.open_handoffs(state)
-    used = today.read(state)
-    document = {**answer.document, "steps": steps, "handoffs": waiting, "usage": used}
+    used, news = today.read(state), board.news(state)
+    document = {**answer.document, "steps": steps, "handoffs": waiting, "usage": used, "news": news}
     text = [*_status(settings, answer), *[f"  {line}" for line in lines]]
     text += [f"  {used['text']}"] if used else []
     text += [f"  {board.what(record)}: {board.where(record, settings.pc)}" for record in waiting]
+    text += [f"  {line}" for line in news]
     if arguments.act and arguments.dry_run:
         text += _preview(state, settings)
     program.answer(arguments, document, program.clean("\n".join(text)))

@@ -32,8 +32,8 @@ def start_once(home: Home, handoff_id: str, epoch: int) -> bool:
     return True
 
 
-def note(home: Home, handoff_id: str, epoch: int, **facts: object) -> None:
-    """Add facts (pid, started_at, …) to an entry; raises FileNotFoundError when nothing was started."""
+def note(home: Home, handoff_id: str, epoch: int, /, **facts: object) -> None:
+    """Add facts (pid, started_at, …) to an entry, all of an entry's own too; FileNotFoundError when nothing was started."""
     path = _path(home, handoff_id, epoch)
     files.write_json(path, {**_read(path, handoff_id, epoch), **facts})
 

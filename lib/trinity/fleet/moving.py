@@ -81,6 +81,29 @@ def requeue(tree: Tree, operation: Operation) -> Edits | Refusal:
     return {**transitions.put_back(found, operation, **news), **wakes.wake_for({**found.record, **news}, operation)}
 
 
+def recall(tree: Tree, operation: Operation) -> Edits | Refusal:
+    found = transitions.in_state(tree, operation, *WAITING, *HELD)
+    if isinstance(found, Refusal):
+        return found
+    record = found.record
+    if record["epoch"] != operation["epoch"]:
+        return transitions.older(found, operation)
+    # Without a limit and a time nothing starts it: it waits for the person who asked for it.
+    return transitions.put_back(
+        found,
+        operation,
+        state="parked",
+        parked_until=None,
+        limit=None,
+        owner=None,
+        attempts=0,
+        to_pc=operation["pc"],
+        epoch=record["epoch"] + 1,
+        outcome=operation["reason"][:1000] or None,
+        **transitions.free(record),
+    )
+
+
 def hold(tree: Tree, operation: Operation) -> Edits | Refusal:
     found = transitions.in_state(tree, operation, *WAITING)
     if isinstance(found, Refusal):

@@ -7,9 +7,10 @@ archived record and the archived wake are seen together or not at all.
     queued → claimed → running → done        released: claimed, running → queued, parked
     queued → parked → queued (one wake)      passed on, taken over: claimed, running → queued for another PC
     more than 3 attempts or 2N hops ⇒ dead   withdrawn: queued, parked → done
+    recalled: all but done and dead → parked at the PC whose person asks for it
 
-The epoch grows at claim, reroute, pass_on, takeover, requeue and bury: whoever holds an
-older one can no longer change the record.
+The epoch grows at claim, reroute, pass_on, takeover, recall, requeue and bury: whoever
+holds an older one can no longer change the record.
 """
 
 from __future__ import annotations
@@ -100,9 +101,16 @@ def pass_on(
     return _new("pass_on", pc, handoff_id=handoff_id, epoch=epoch, **given)
 
 
-def done(pc: str, handoff_id: str, epoch: int, outcome: str, parts: Parts | None = None) -> Operation:
-    """claimed or running → done, by the holder of this epoch, with the last parts."""
-    return _new("done", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome, parts=parts)
+def done(
+    pc: str,
+    handoff_id: str,
+    epoch: int,
+    outcome: str,
+    parts: Parts | None = None,
+    news: dict[str, Any] | None = None,
+) -> Operation:
+    """claimed or running → done, by the holder of this epoch, with the last parts; `news` as in `repark`."""
+    return _new("done", pc, handoff_id=handoff_id, epoch=epoch, outcome=outcome, parts=parts, news=news or {})
 
 
 def withdraw(pc: str, handoff_id: str, epoch: int, outcome: str) -> Operation:
@@ -131,6 +139,11 @@ def takeover(
     long."""
     given = {"to_pc": to_pc, "reason": reason, "parked_until": parked_until}
     return _new("takeover", pc, handoff_id=handoff_id, epoch=epoch, **given)
+
+
+def recall(pc: str, handoff_id: str, epoch: int, reason: str) -> Operation:
+    """By a person: waiting or held elsewhere in this epoch → parked at `pc` until that person goes on, in a new epoch."""
+    return _new("recall", pc, handoff_id=handoff_id, epoch=epoch, reason=reason)
 
 
 def hold(pc: str, handoff_id: str, epoch: int, reason: str) -> Operation:
@@ -201,6 +214,7 @@ _RULES: dict[str, tuple[Callable[[Tree, Operation], Edits | Refusal], tuple[str,
     "withdraw": (transitions.withdraw, ("handoff_id", "epoch", "outcome")),
     "reroute": (moving.reroute, ("handoff_id", "to_pc", "decided_in", "parked_until")),
     "takeover": (moving.takeover, ("handoff_id", "epoch", "to_pc", "reason", "parked_until")),
+    "recall": (moving.recall, ("handoff_id", "epoch", "reason")),
     "hold": (moving.hold, ("handoff_id", "epoch", "reason")),
     "requeue": (moving.requeue, ("handoff_id", "to_pc", "decided_in")),
     "bury": (transitions.bury, ("handoff_id", "reason", "decided_in")),
@@ -234,7 +248,9 @@ def check(operation: Operation, source: str) -> None:
         problems.append(f"type: '{operation.get('type')}' is unknown")
     else:
         _, needed = _RULES[operation["type"]]
-        problems += [f"{name}: wrong" for name in needed if not members.CHECKS[name](operation.get(name))]
+        # An operation of an older Trinity says nothing anew when the work is done, and lies in an outbox perhaps.
+        named = dict.fromkeys([*needed, *({"news"} & set(operation))])
+        problems += [f"{name}: wrong" for name in named if not members.CHECKS[name](operation.get(name))]
     if problems:
         raise BadRecord(source, problems)
     if operation["type"] in _CARRIED:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from trinity import clock, files, locks, program
+from trinity import clock, locks
 from trinity.config import Config
 from trinity.credit.evaluation import Evaluation
-from trinity.errors import TrinityError
+from trinity.errors import Offline, TrinityError
 from trinity.fleet import names, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import company, holding, pausing, rounds, sending, starting, unpacking, waiting
+from trinity.relay import closing, company, holding, homecoming, lost, pausing, rounds, starting, waiting
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.relay.rounds import Round
-from trinity.work import fence, guard, launch
+from trinity.work import launch
 
 
 def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
@@ -31,7 +31,10 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
         made = Round(home, config, link, evaluation, clock.now(), pause is not None or not config.act)
         made.due(pause.until if pause else None)
         snapshot = link.refresh()
-        records = [rounds.here(r, config.pc) for r in link.handoffs(snapshot) if r["state"] in OPEN_STATES]
+        everything = link.handoffs(snapshot)
+        if not link.offline:
+            made.lines += lost.look(home, config.pc, everything)
+        records = [rounds.here(r, config.pc) for r in everything if r["state"] in OPEN_STATES]
         mine = [r for r in records if config.pc in (r["to_pc"], r["owner"])]
         # What runs comes first: it decides whether there is room for more.
         for record in sorted(mine, key=lambda r: r["state"] not in ("claimed", "running")):
@@ -42,11 +45,12 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
                 made.waiting.append((record, error.message))
                 made.due(made.now + config.interval_seconds)
         for record in records:
-            sending.keep_fences(made, record)
+            closing.keep_fences(made, record)
             if record not in mine:
                 made.waiting.append((record, f"with {record['to_pc']}"))
         _stray_wake(made, link.state.last())
         if not link.offline:
+            made.lines += homecoming.fetch(link, everything)
             busy = made.running >= config.resume.at_once
             # The state as this round has left it: what is done holds no lease any more.
             made.due(company.round_of(link, link.state.last(), evaluation, made.paused, busy))
@@ -72,23 +76,26 @@ def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, 
         return holding.claim(made, record, mode, by_hand=True)
 
 
-def take_back(home: Home, config: Config, handoff_id: str) -> tuple[Record, unpacking.Arrived]:
-    """Bring the result of work that went to another PC home, beside what is here; raises TrinityError."""
+def finish(home: Home, config: Config, evaluation: Evaluation, handoff_id: str) -> tuple[Record, str]:
+    """A person says that this work is done; returns it and what became of it. What came from another PC goes home."""
+    outcome = "a person says it is done"
     with locks.hold(home.locks / "accept.lock", timeout=30):
         link = Link(home, config)
+        made = Round(home, config, link, evaluation, clock.now(), False)
         record = rounds.find(link, link.refresh(), handoff_id)
-        if record["state"] != "done":
-            raise TrinityError(
-                f"handoff {record['id']} is {record['state']}, not done", f"trinity handoffs show {record['id']}"
-            )
-        arrived = unpacking.take_back(link, config, record)
-        session_id = arrived.session["session_id"]
-        # The conversation is full of the first place, where the user's own later work lies, and of the other PC's.
-        guard.raise_guard(home, session_id, arrived.old_roots, arrived.new_root)
-        files.write_atomic(home.notes / f"{session_id}.txt", arrived.note.encode("utf-8"))
-        fence.lower_fence(home, session_id)
-        program.log(home, "handoff", f"{record['id']} taken back: {unpacking.dumped(arrived)}")
-        return record, arrived
+        if record["state"] in ("queued", "parked"):
+            refused = link.submit(operations.withdraw(config.pc, record["id"], record["epoch"], outcome)).refused
+            if refused:
+                raise TrinityError(f"handoff {record['id']} is not done: {refused}", "trinity handoffs list")
+            return record, outcome
+        if record["state"] not in ("claimed", "running") or record["owner"] != config.pc:
+            by = f" by {record['owner']}" if record["owner"] else ""
+            hint = f"to have it back here: trinity accept_handoff {record['id']} --take-back"
+            raise TrinityError(f"handoff {record['id']} is {record['state']}{by}", hint)
+        holding.finish(made, record, outcome)
+        if made.waiting:
+            raise Offline(f"handoff {record['id']} {made.waiting[-1][1]}", "it is tried again by itself")
+        return record, outcome
 
 
 def _look(made: Round, record: Record) -> None:

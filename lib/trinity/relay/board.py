@@ -17,6 +17,7 @@ from trinity.credit.evaluation import Evaluation
 from trinity.errors import BadRecord, TrinityError
 from trinity.fleet import rotation
 from trinity.home import Home
+from trinity.relay import homecoming, lost
 
 Record = dict[str, Any]
 _RECENT = 2 * 86400.0
@@ -79,12 +80,20 @@ def what(record: Record) -> str:
     return f"{folder}: {text}"[:60] if folder else str(text)[:60]
 
 
+def news(home: Home) -> list[str]:
+    """What a person here should know of work that is not open any more: results that came home, results that stayed."""
+    lines = [f"handoff {one['handoff_id']}: {one['said']}" for one in homecoming.waiting(home)]
+    recent = time.time() - _RECENT
+    return lines + [lost.in_words(kept) for kept in lost.of(home) if clock.parse(kept["at"]) > recent]
+
+
 def write(home: Home, config: Config, answer: Evaluation) -> None:
     """Write the status line's text and `dashboards/credit_status.json`."""
     waiting = open_handoffs(home)
-    shown = [f"{what(record)} {where(record, config.pc)}" for record in waiting[:_SHOWN]]
-    if len(waiting) > _SHOWN:
-        shown.append(f"and {len(waiting) - _SHOWN} more")
+    everything = news(home) + [f"{what(record)} {where(record, config.pc)}" for record in waiting]
+    shown = everything[:_SHOWN]
+    if len(everything) > _SHOWN:
+        shown.append(f"and {len(everything) - _SHOWN} more")
     reason = f" ({answer.signals[0].text})" if answer.signals else ""
     line = f"{config.pc} {answer.status}{reason}{_ahead(answer)}\t{'; '.join(shown)}".replace("\n", " ")
     # Not fsynced and not through a lock: it is rewritten at every evaluation, and a lost one costs a minute.

@@ -63,9 +63,10 @@ def round_of(link: Link, snapshot: Snapshot, answer: Evaluation, paused: bool, b
 
 
 def hold_on(link: Link, record: Record, since: float) -> None:
-    """Allow the tools of work that came from another PC until its lease here ends; `since`: when the fleet was told."""
+    """Allow the tools of accepted work until its lease here ends; `since`: when the fleet was told."""
     session = (record.get("sessions") or [{}])[0]
-    if record["from_pc"] != link.config.pc and session:
+    # What was carried once can be taken over by others, so even at home it is worked on under a lease.
+    if session and (record["from_pc"] != link.config.pc or record.get("parts")):
         leases.grant(
             link.home,
             session["session_id"],

@@ -6,16 +6,17 @@ The journal is written before anything is started, so a PC that is killed anywhe
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import company, drain, publishing, rounds, starting, unpacking
+from trinity.relay import closing, company, drain, publishing, rounds, starting, unpacking
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
-from trinity.work import fence, guard, lease
+from trinity.work import ending, guard, lease
 
 _FIRST_LINE_SECONDS = 25.0
 # How long after the first start without any answer the next one is tried; after the second twice as long.
@@ -46,7 +47,7 @@ def _begin(made: Round, record: Record, mode: str) -> str:
         return _release(made, record, "this epoch was started before")
     went_on = starting.continued(record)
     if went_on:
-        return _done(made, record, went_on)
+        return finish(made, record, went_on)
     open_in = starting.open_in(record, mode)
     if open_in:
         return _release(made, record, open_in)
@@ -58,7 +59,11 @@ def _begin(made: Round, record: Record, mode: str) -> str:
         return _put_off(made, record, error.message)
     entry = {**starting.prepare(record, mode), **arrived}
     if mode in ("tmux", "terminal"):
-        starting.end_clients([int(client["pid"]) for client in starting.live_elsewhere(record)])
+        for client in starting.live_elsewhere(record):
+            ended = ending.end_client(Path(record["sessions"][0]["config_dir"]), str(client["session_id"]))
+            if ended.switched_off:
+                said = f"its client did not leave, so its wait was switched off in '{ended.switched_off[0]}'"
+                program.log(made.home, "alarms", f"handoff {record['id']}: {said}")
     journal.note(made.home, record["id"], record["epoch"], **entry)
     return _start(made, record, entry)
 
@@ -69,7 +74,7 @@ def _arrived(made: Round, record: Record) -> tuple[Record, dict[str, Any]]:
     if not session.get("foreign"):
         if session:
             # It was sent away and comes back before anybody took it.
-            fence.lower_fence(made.home, session["session_id"])
+            closing.open_here(made.home, session["session_id"])
         return record, {}
     arrived = unpacking.receive(made.link, made.config, record)
     made.note(record, unpacking.dumped(arrived))
@@ -77,7 +82,7 @@ def _arrived(made: Round, record: Record) -> tuple[Record, dict[str, Any]]:
         made.note(record, text)
     guard.raise_guard(made.home, session["session_id"], arrived.old_roots, arrived.new_root)
     # Here the conversation is at home now: a fence of an earlier visit must not close it.
-    fence.lower_fence(made.home, session["session_id"])
+    closing.open_here(made.home, session["session_id"])
     extra = {
         "session": arrived.session,
         "note": arrived.note,
@@ -98,7 +103,9 @@ def _start(made: Round, record: Record, entry: dict[str, Any]) -> str:
         return _put_off(made, record, f"{error.strerror or error}: '{error.filename or made.config.client}'")
     journal.note(made.home, record["id"], record["epoch"], **entry)
     if entry["mode"] not in AUTOMATIC:
-        return _done(made, record, "handed to a person: " + entry["where"])
+        told = "handed to a person: " + entry["where"]
+        # What came from another PC stays held until that person says that it is done: then its result goes home.
+        return told if publishing.session_of(made, record) is not None else finish(made, record, told)
     made.running += entry["mode"] == "headless"
     return _judge(made, record, entry, starting.wait(entry, _FIRST_LINE_SECONDS))
 
@@ -110,6 +117,9 @@ def held(made: Round, record: Record, mode: str) -> None:
         # Claimed, and killed before the journal: this epoch was not started.
         _begin(made, record, mode if mode in AUTOMATIC else "headless")
         return
+    if "ended" in entry:
+        finish(made, record, str(entry["ended"]))
+        return
     if "mode" not in entry or "started_at" not in entry:
         _half_started(made, record, entry)
         return
@@ -120,7 +130,7 @@ def held(made: Round, record: Record, mode: str) -> None:
 def _half_started(made: Round, record: Record, entry: dict[str, Any]) -> None:
     """Killed between the journal and the note of the process: the client may run or not."""
     session_id = entry.get("session_id")
-    found = _process_of(session_id) if session_id else None
+    found = starting.process_of(session_id) if session_id else None
     if found is not None:
         entry = {**entry, "pid": found[0], "born": starting.birth(found[0])}
         entry["started_at"] = clock.iso(found[1], milliseconds=True)
@@ -133,19 +143,10 @@ def _half_started(made: Round, record: Record, entry: dict[str, Any]) -> None:
         _release(made, record, "the start was interrupted")
 
 
-def _process_of(session_id: str) -> tuple[int, float] | None:
-    import psutil
-
-    for process in psutil.process_iter(["pid", "cmdline", "create_time"]):
-        arguments = process.info["cmdline"] or []
-        if session_id in arguments and {"--resume", "--session-id"} & set(arguments):
-            return process.info["pid"], process.info["create_time"]
-    return None
-
-
 def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.Seen) -> str:
     """One step for a started handoff, by what its conversation shows."""
-    lives = starting.lives(entry)
+    by_hand = entry["mode"] not in AUTOMATIC
+    lives = by_hand or starting.lives(entry)
     where = str(entry.get("where", ""))
     if found.state == "answered":
         if record["state"] == "claimed":
@@ -159,9 +160,13 @@ def _judge(made: Round, record: Record, entry: dict[str, Any], found: starting.S
             if published is not entry:
                 journal.note(made.home, record["id"], record["epoch"], **published)
             _look_again(made, entry)
-            made.waiting.append((record, f"runs {where}"))
+            said = f"runs until a person ends it: trinity accept_handoff {record['id']} --done"
+            made.waiting.append((record, said if by_hand else f"runs {where}"))
             return f"runs {where}"
         return _ended(made, record, _tail(entry))
+    if by_hand:
+        made.waiting.append((record, f"waits for a person to start it: {where}"))
+        return where
     if found.state == "limit" and found.verdict is not None:
         return _limited(made, record, found.verdict, found.text)
     if lives:
@@ -194,7 +199,7 @@ def _ended(made: Round, record: Record, tail: transcript_tail.Tail | None) -> st
             return _limited(made, record, verdict, error.text)
         text = f"the resumed session has ended by an error: {error.text}"
         program.log(made.home, "alarms", f"handoff {record['id']}: {text}")
-        return _done(made, record, text)
+        return finish(made, record, text)
     session = str((starting.journal_entry(made.home, record) or {}).get("session_id") or "")
     if tail is not None and tail.ends_with == "tool_result" and session and drain.ordered(made.home, session):
         # Drained: the evaluation parks this handoff again.
@@ -207,7 +212,7 @@ def _ended(made: Round, record: Record, tail: transcript_tail.Tail | None) -> st
         program.log(made.home, "alarms", f"handoff {record['id']}: {text}")
         _park_again(made, record, None, text, {"limit": None, "sessions": starting.as_it_stands(record)})
         return text
-    return _done(made, record, "the resumed session has ended")
+    return finish(made, record, "the resumed session has ended")
 
 
 def _look_again(made: Round, entry: dict[str, Any]) -> None:
@@ -266,18 +271,21 @@ def _give_back(made: Round, record: Record, session: dict[str, Any] | None) -> N
         lease.give_back(made.home, each["session_id"])
 
 
-def _done(made: Round, record: Record, outcome: str) -> str:
+def finish(made: Round, record: Record, outcome: str) -> str:
     """The work has ended; what came from another PC goes home first, and until it can the handoff stays held."""
     session = publishing.session_of(made, record)
-    parts = None
+    parts, news = None, {}
     if session is not None:
+        news = {"sessions": starting.as_it_stands({"sessions": [session]})}
         try:
             parts = publishing.last(made, record, session)
         except Busy as error:
+            if starting.journal_entry(made.home, record) is not None:
+                journal.note(made.home, record["id"], record["epoch"], ended=outcome)
             made.waiting.append((record, f"has ended; its result goes home later: {error.message}"))
             made.due(made.now + made.config.interval_seconds)
             return outcome
-    made.link.submit(operations.done(made.config.pc, record["id"], record["epoch"], outcome, parts))
+    made.link.submit(operations.done(made.config.pc, record["id"], record["epoch"], outcome, parts, news))
     _give_back(made, record, session)
     made.note(record, f"done: {outcome}")
     return outcome

@@ -23,7 +23,7 @@ from trinity.errors import Offline, TrinityError
 from trinity.fleet import journal, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import carrying, company, rounds, rousing, sending
+from trinity.relay import carrying, closing, company, rounds, rousing, sending
 from trinity.relay.link import Link, Record
 from trinity.work import handoff, prompt
 
@@ -117,7 +117,7 @@ def save(
             program.log(home, "alarms", f"handoff {record['id']} is safe here only: {done.refused}")
         program.log(home, "handoff", f"{record['id']} created, {record['state']}, {reason}")
         if record["to_pc"] != config.pc:
-            sending.close_here(home, record, record["to_pc"])
+            closing.close_here(home, record, record["to_pc"])
         link.beat("handoff_initiated", to_pc=record["to_pc"], reason=reason)
         for note in sent.notes:
             program.log(home, "handoff", f"{record['id']} {note}")
@@ -257,7 +257,8 @@ def _again(link: Link, known: Record, fresh: Record, to: str | None, dry_run: bo
         news = {key: fresh[key] for key in sending.NEWS}
         why = fresh.get("outcome") or "stopped again by a limit"
         news["resumes"] = int(known.get("resumes") or 0) + 1
-        operation = operations.repark(pc, known["id"], known["epoch"], until, why, news)
+        parts = None if dry_run else sending.newest_parts(link, {**known, **news})
+        operation = operations.repark(pc, known["id"], known["epoch"], until, why, news, parts)
         action = "parked again"
     elif known["state"] == "parked" and until and until != known["parked_until"]:
         operation, action = operations.park(pc, known["id"], until), "moved"

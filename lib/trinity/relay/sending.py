@@ -7,17 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from trinity import clock
+from trinity import clock, program
 from trinity.errors import TrinityError
 from trinity.fleet import operations
-from trinity.home import Home
-from trinity.relay import carrying, rounds
+from trinity.relay import carrying, closing, rounds
 from trinity.relay.link import Link, Record
-from trinity.relay.rounds import Round
-from trinity.work import fence, lease
+from trinity.work import lease
 
 # What a PC says anew about work that was stopped on it.
 NEWS = ("limit", "current_work", "task_queue", "sessions", "excerpts")
+
+
+def newest_parts(link: Link, record: Record) -> dict[str, Any] | None:
+    """What was made on this PC of work that came from another one, brought to the remote; None when there is nothing of
+    that kind, or no way now: then what was published before stays."""
+    if not any(session.get("been") for session in record.get("sessions") or []):
+        return None
+    try:
+        return carrying.send(link, record).parts
+    except TrinityError as error:
+        program.log(link.home, "fleet", f"handoff {record['id']} was not published: {error.message}")
+        return None
 
 
 def send_on(
@@ -32,7 +42,7 @@ def send_on(
     if known["state"] in ("parked", "queued") and known["to_pc"] != pc:
         # It waits for another PC already, and so do its parts: it is only pointed elsewhere.
         _done(link, operations.reroute(pc, known["id"], to, reason=reason, parked_until=parked_until))
-        close_here(link.home, known, to)
+        closing.close_here(link.home, known, to)
         return rounds.find(link, link.state.last(), known["id"]), []
     waited = known["state"] in ("parked", "queued")
     if known["state"] == "parked":
@@ -55,42 +65,8 @@ def send_on(
         raise
     for session in fresh.get("sessions") or []:
         lease.give_back(link.home, session["session_id"])
-    close_here(link.home, {**held, **news}, to)
+    closing.close_here(link.home, {**held, **news}, to)
     return rounds.find(link, link.state.last(), known["id"]), sent.notes
-
-
-def keep_fences(made: Round, record: Record) -> None:
-    """Close on this PC a conversation that others have moved on, and open one that came back without a start."""
-    pc, home = made.config.pc, made.home
-    here = record["owner"] or record["to_pc"]
-    for session in record.get("sessions") or []:
-        raised = fence.raised_at(home, session["session_id"])
-        if here == pc:
-            # One that was raised in this round belongs to a handoff that left since. What lies here of a conversation
-            # that went on elsewhere stays closed until it has arrived.
-            back = record["state"] in ("queued", "parked") and not session.get("foreign")
-            if back and raised is not None and raised < made.now:
-                fence.lower_fence(home, session["session_id"])
-        elif raised is None and _was_here(made, record):
-            close_here(home, record, here)
-
-
-def _was_here(made: Round, record: Record) -> bool:
-    ids = made.home.journal.glob(f"{record['id']}.e*")
-    return record["from_pc"] == made.config.pc or next(ids, None) is not None
-
-
-def close_here(home: Home, record: Record, to_pc: str) -> None:
-    """Fence the record's conversations on this PC: they go on at `to_pc`."""
-    for session in record.get("sessions") or []:
-        fence.raise_fence(
-            home,
-            session["session_id"],
-            handoff_id=record["id"],
-            to_pc=to_pc,
-            since=clock.iso(),
-            take_back=f"trinity accept_handoff {record['id']} --take-back",
-        )
 
 
 def _done(link: Link, operation: dict[str, Any]) -> None:

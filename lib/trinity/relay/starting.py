@@ -149,6 +149,17 @@ def lives(entry: dict[str, Any]) -> bool:
     return any(client["session_id"] == entry["session_id"] for client in sessions.live_clients(profile))
 
 
+def process_of(session_id: str) -> tuple[int, float] | None:
+    """The running client that was started on this conversation: its process id, and when it began (epoch seconds)."""
+    import psutil
+
+    for process in psutil.process_iter(["pid", "cmdline", "create_time"]):
+        arguments = process.info["cmdline"] or []
+        if session_id in arguments and {"--resume", "--session-id"} & set(arguments):
+            return process.info["pid"], process.info["create_time"]
+    return None
+
+
 def wait(entry: dict[str, Any], seconds: float) -> Seen:
     """Wait until the start has succeeded or failed, at most `seconds`."""
     deadline = time.monotonic() + seconds
@@ -197,21 +208,6 @@ def open_in(record: Record, mode: str) -> str:
 def _stands_at_error(session: Record) -> bool:
     path = Path(session.get("transcript_path") or "")
     return path.is_file() and transcript_tail.tail_facts(path).stopped
-
-
-def end_clients(pids: list[int]) -> None:
-    """Ask idle clients to leave (SIGTERM: they write their SessionEnd), and wait until they are gone."""
-    import psutil
-
-    processes = []
-    for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            process.terminate()
-            processes.append(process)
-        except psutil.Error:
-            continue
-    psutil.wait_procs(processes, timeout=_END_SECONDS)
 
 
 def continued(record: Record) -> str:

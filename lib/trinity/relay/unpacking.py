@@ -47,19 +47,17 @@ class Arrived:
     new_root: str = ""
 
 
-def take_back(link: Link, config: Config, record: Record) -> Arrived:
+def take_back(link: Link, config: Config, record: Record, fetched: Path | None) -> Arrived:
     """Unpack what another PC made of this PC's work beside it: a new worktree of the same repository, the conversation
-    under that folder. Nothing the user has is written over. Raises TrinityError, Offline, Busy."""
-    if not record.get("parts"):
-        raise TrinityError(f"handoff {record['id']} has brought nothing home", f"trinity handoffs show {record['id']}")
-    if record["parts"]["epoch"] != record["epoch"]:
-        raise TrinityError(
-            f"the result of handoff {record['id']} was not sent home; it lies on {record['owner']}",
-            f"on {record['owner']}: trinity handoffs show {record['id']}",
-        )
+    under that folder. Nothing the user has is written over. `fetched`: the parts, where they are here already.
+
+    Raises TrinityError, Offline, Busy."""
     session = dict(record["sessions"][0])
     here = _before(record, session, config.pc)
-    return _received(link, config, record, session, projects.top(here) if here else None)
+    clone = projects.top(here) if here else None
+    if fetched is not None:
+        return _unpack(link, config, record, session, fetched, clone)
+    return _received(link, config, record, session, clone)
 
 
 def _before(record: Record, session: dict[str, Any], pc: str) -> Path | None:

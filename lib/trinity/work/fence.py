@@ -8,28 +8,52 @@ them the client runs whatever it is asked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from trinity.errors import TrinityError
+from trinity import files
+from trinity.errors import BadRecord, TrinityError
 from trinity.home import Home
 from trinity.work import session_notes
 
 
-def raise_fence(home: Home, session_id: str, *, handoff_id: str, to_pc: str, since: str, take_back: str) -> Path:
+def raise_fence(
+    home: Home,
+    session_id: str,
+    *,
+    handoff_id: str,
+    to_pc: str,
+    since: str,
+    take_back: str,
+    switched_off: Iterable[str] = (),
+) -> Path:
     """Close the conversation `session_id` here; returns the fence's file.
 
-    `since` is the moment of the handoff (ISO, `Z`), `take_back` the command a person types to get the conversation back.
+    `since` is the moment of the handoff (ISO, `Z`), `take_back` the command a person types to get the conversation back,
+    `switched_off` the settings that were written to end a client's wait.
     """
     facts = {"handoff_id": handoff_id, "to_pc": to_pc, "since": since, "take_back": take_back}
     missing = [name for name, value in facts.items() if not value]
     if missing:
         raise TrinityError(f"a fence without {', '.join(missing)} would not say where the work went")
-    return session_notes.put(home.fence, session_id, {"kind": "fence", "version": 1, **facts})
+    return session_notes.put(
+        home.fence, session_id, {"kind": "fence", "version": 1, **facts, "switched_off": list(switched_off)}
+    )
 
 
 def lower_fence(home: Home, session_id: str) -> bool:
     """Open the conversation again; was it closed?"""
     return session_notes.drop(home.fence, session_id)
+
+
+def switched_off(home: Home, session_id: str) -> list[Path]:
+    """The settings files that were written with the fence; none where it is damaged."""
+    try:
+        facts = files.read_or(session_notes.place(home.fence, session_id), dict)
+    except BadRecord:
+        return []
+    named = facts.get("switched_off") if isinstance(facts, dict) else None
+    return [Path(path) for path in named or [] if isinstance(path, str)]
 
 
 def is_raised(home: Home, session_id: str) -> bool:

@@ -7,13 +7,35 @@ depend on the fleet.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from trinity import clock
-from trinity.errors import TrinityError
+from trinity import clock, files
+from trinity.errors import BadRecord, TrinityError
 from trinity.home import Home
 from trinity.hooks import lease as told
 from trinity.work import session_notes
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lease that was granted, run out or not."""
+
+    session_id: str
+    handoff_id: str
+    epoch: int
+
+
+def all_granted(home: Home) -> list[Held]:
+    """The leases of this PC; a damaged one is left out, and its session stays closed by it."""
+    found = []
+    for path in sorted(home.lease.glob("*.json")):
+        try:
+            document = files.read_json(path)
+            found.append(Held(path.stem, str(document["handoff_id"]), int(document["epoch"])))
+        except (BadRecord, FileNotFoundError, KeyError, TypeError, ValueError):
+            continue
+    return found
 
 
 def grant(
