@@ -8,7 +8,7 @@ from trinity import clock
 from trinity.fleet import names
 
 # What a holder may say anew about its handoff; never who holds it, in which epoch or state.
-_NEWS = {"limit", "sessions", "current_work", "task_queue", "excerpts", "resumes"}
+_NEWS = {"limit", "sessions", "current_work", "task_queue", "excerpts", "resumes", "notes"}
 
 
 def is_time(value: object) -> bool:

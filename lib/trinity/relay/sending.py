@@ -12,7 +12,7 @@ from trinity.errors import TrinityError
 from trinity.fleet import operations
 from trinity.relay import carrying, closing, rounds
 from trinity.relay.link import Link, Record
-from trinity.work import lease
+from trinity.work import handoff, lease
 
 # What a PC says anew about work that was stopped on it.
 NEWS = ("limit", "current_work", "task_queue", "sessions", "excerpts")
@@ -56,6 +56,7 @@ def send_on(
     until = fresh["limit"]["resets_at"] if fresh.get("limit") else None
     try:
         sent = carrying.send(link, {**held, **news})
+        news["notes"] = handoff.with_notes({**held, **news}, sent.notes, "logs/handoff.log").get("notes", [])
         given = (news, sent.parts, parked_until)
         _done(link, operations.pass_on(pc, held["id"], held["epoch"], to, reason, until, *given))
     except TrinityError as error:
@@ -65,6 +66,8 @@ def send_on(
         raise
     for session in fresh.get("sessions") or []:
         lease.give_back(link.home, session["session_id"])
+    for note in sent.notes:
+        program.log(link.home, "handoff", f"{held['id']} {note}")
     closing.close_here(link.home, {**held, **news}, to)
     return rounds.find(link, link.state.last(), known["id"]), sent.notes
 
