@@ -16,7 +16,7 @@ FILES_PER_GB = 500
 MESSAGES_PER_GB = 116_000
 MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-4-5", "claude-of-no-price-1")
 TOOLS = ("Bash", "Read", "Edit", "Grep", "Write", "WebFetch")
-_START = 1_795_000_000
+_START = 1_790_000_000
 _DAY = 86_400
 _TAIL = (
     '"userType":"external","entrypoint":"cli","cwd":"{cwd}","sessionId":"{session}","version":"2.1.197",'

@@ -20,7 +20,7 @@ from pathlib import Path
 from trinity.errors import Busy
 from trinity.home import Home
 
-VERSION = 4
+VERSION = 5
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS file (
@@ -69,7 +69,6 @@ CREATE VIEW IF NOT EXISTS summed AS
         session_id, NULLIF(agent_id, '') AS agent_id, project, account, NULLIF(task, '') AS task, messages, input, output,
         cache_read, cache_write_5m, cache_write_1h, web_search, web_fetch, seconds, timed
     FROM total JOIN origin ON origin.id = total.origin JOIN kind ON kind.id = total.kind;
-CREATE INDEX IF NOT EXISTS billed_time ON billed (time);
 """
 
 

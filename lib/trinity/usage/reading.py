@@ -14,6 +14,7 @@ from trinity.usage import lines, shapes, tasks
 
 _MINUTES = 20_000
 _NEAR = 80
+_TASK_TOOLS = frozenset(name.encode() for name in tasks.TOOLS)
 _LONGEST_WAIT = 3600.0  # behind a longer silence was a sleeping machine, not a thinking model
 
 
@@ -50,49 +51,51 @@ class Reading:
             self.question = (0, end)
             self.began = self.moment(data)
         find, rfind = data.find, data.rfind
-        head, other_of, usage_of = shapes.HEAD.match, shapes.OTHER.match, shapes.USAGE.match
-        start = 0
+        begin, usage_of = shapes.BEGIN.match, shapes.USAGE.match
+        start = fast = 0
         # An answer is a run of lines, one a block: the largest of them is looked at in full, when the run is over.
         best: Line | None = None
-        run = b""
+        counts: tuple[Any, ...]
+        run, counts = b"", ()
         tools: list[tuple[bytes, int, int]] = []
         while start < end:
             stop = find(b"\n", start, end) + 1
-            match = head(data, start)
-            if match is not None:
+            match = begin(data, start)
+            own = None if match is None else match[3] or match[4]
+            if match is not None and own is not None:
                 at = rfind(shapes.BEHIND, match.end(), stop)
                 used = usage_of(data, at) if at > 0 else None
                 if used is not None:
-                    own = match[3] or match[4]
+                    fast += 1
                     here = (match, used, start, stop)
                     if best is None or own != run or not _same_request(data, best, here):
                         if best is not None:
                             self.answer(data, offset, best, tools)
                         best, run, tools = here, own, []
-                    elif used.group(1, 2, 3, 5) != best[1].group(1, 2, 3, 5) and _total(here) > _total(best):
+                        counts = used.group(1, 2, 3, 5)
+                    elif used.group(1, 2, 3, 5) != counts and _total(here) > _total(best):
                         best = here
-                    if match[7] is not None:
-                        tools.append((match[7], start, stop))
-                    self.fast += 1
+                        counts = used.group(1, 2, 3, 5)
+                    if match[6] is not None:
+                        tools.append((match[6], start, stop))
                     start = stop
                     continue
-            other = other_of(data, start)
-            if other is None:
+                match = None
+            if match is None or match[7] is not None:
                 if best is not None:
                     self.answer(data, offset, best, tools)
-                    best, run = None, b""
-                self.slowly(data[start:stop], offset + start)
-            elif other[1]:
-                if best is not None:
-                    self.answer(data, offset, best, tools)
-                    best, run = None, b""
-                self.question = (other.end(), stop)
-                if self.tasks.wanted and find(b'"toolUseResult":{"task":{', start, stop) > 0:
-                    self.tasks.made(data[start:stop])
+                    best = None
+                if match is None:
+                    self.slowly(data[start:stop], offset + start)
+                else:
+                    self.question = (match.end(), stop)
+                    if self.tasks.wanted and find(b'"toolUseResult":{"task":{', start, stop) > 0:
+                        self.tasks.made(data[start:stop])
             start = stop
         if best is not None:
             self.answer(data, offset, best, tools)
         self.asked = self.moment(data) or self.asked
+        self.fast += fast
 
     def answer(self, data: bytes, offset: int, line: Line, tools: list[tuple[bytes, int, int]]) -> None:
         """The largest line of an answer: a row, if it is as it looks."""
@@ -103,43 +106,51 @@ class Reading:
         if (
             tail is None
             or tail.end() != stop
-            # Another `usage`, a second block, or a line that a killed client left half and another continued.
-            or find(b'"usage"', behind, at) > 0
+            # A second block, or a line that a killed client left half and another continued.
             or find(b'},{"type":"', behind, at) > 0
             or find(b'{"parentUuid":', behind, at) > 0
+            or find(shapes.FORKED, used.end(), stop) > 0
+            or (match[2] or match[5]) == b"<synthetic>"
             or (used[10] and used[10].count(b'"type":') != used[10].count(b'"type":"message"'))
             or (base := _minutes.get(tail[2]) or _minute(tail[2])) < 0
         ):
+            self.fast -= 1
             self.slowly(data[start:stop], offset + start)
             return
-        request, _, second, milli, cwd, session, other_session = tail.groups()
+        request, _, second, cwd, session, other_session = tail.groups()
         agent, model, own, own_too, model_too, _, _ = match.groups()
         given, written, read, long, out, search, fetch, tier, long_too, _, speed = used.groups()
-        time = base + int(second) + int(milli) / 1000
-        asked = self.moment(data) or self.asked
+        time = base + float(second)
+        asked = self.moment(data) if self.question is not None else self.asked
+        self.asked = 0.0
         seconds = time - asked
-        self.question, self.asked = None, 0.0
         given, written, read, out, long = int(given), int(written), int(read), int(out), int(long or long_too or 0)
         if long > written:
             long = written
-        origin = (session, agent or b"", cwd, self.tasks.current)
+        origin = (session, agent, cwd, self.tasks.current)
         place = self.origins.get(origin)
         if place is None:
             place = self.origins[origin] = len(self.origins)
-        sort = (model or model_too, tier or b"", speed or b"")
+        sort = (model or model_too, tier, speed)
         number = self.kinds.get(sort)
         if number is None:
             number = self.kinds[sort] = len(self.kinds)
+        key = (own or own_too).decode()
         row = [
-            str(own or own_too, "utf-8", "replace"), str(request or b"", "utf-8", "replace"), time, place, number,
+            key, request.decode() if request else "", time, place, number,
             given, out, read, written - long, long, int(search or 0), int(fetch or 0), "",
-            seconds if asked and 0 <= seconds <= _LONGEST_WAIT else None,
+            seconds if 0 <= seconds <= _LONGEST_WAIT else None,
             1 if other_session and other_session != session else 0, offset + start < self.foreign,
             given + out + read + written,
         ]  # fmt: skip
-        row = self.add(row)
+        if key in self.rows:
+            row = self.add(row)
+        else:
+            self.rows[key] = row
         for name, begun, ended in tools:
-            self.tool(row, str(name, "utf-8", "replace"), data, begun, ended)
+            _name_tool(row, name.decode("utf-8", "replace"))
+            if name in _TASK_TOOLS:
+                self.tasks.called(data[begun:ended])
 
     def moment(self, data: bytes) -> float:
         """When the question was asked that stands in `data`; 0 where there is none."""
@@ -150,7 +161,8 @@ class Reading:
         self.question = None
         if found is None:
             return 0.0
-        return max(0, _minutes.get(found[1]) or _minute(found[1])) + int(found[2]) + int(found[3]) / 1000
+        minute, second = found.groups()
+        return max(0, _minutes.get(minute) or _minute(minute)) + float(second)
 
     def add(self, row: list[Any]) -> list[Any]:
         """Keep the largest row of a message; the row that is kept."""
@@ -173,11 +185,6 @@ class Reading:
         for name in row[12].split(",") if row[12] else ():
             _name_tool(known, name)
         return known
-
-    def tool(self, row: list[Any], name: str, data: bytes, start: int, stop: int) -> None:
-        _name_tool(row, name)
-        if name in tasks.TOOLS:
-            self.tasks.called(data[start:stop])
 
     def slowly(self, line: bytes, offset: int) -> None:
         """A line that the fast way does not take."""
@@ -220,8 +227,10 @@ def _total(line: Line) -> int:
 
 
 def _name_tool(row: list[Any], name: str) -> None:
-    if name not in row[12].split(","):
-        row[12] = f"{row[12]},{name}" if row[12] else name
+    if not row[12]:
+        row[12] = name
+    elif name != row[12] and name not in row[12].split(","):
+        row[12] = f"{row[12]},{name}"
 
 
 _minutes: dict[bytes, int] = {}

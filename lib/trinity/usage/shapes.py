@@ -1,6 +1,6 @@
 """How the client writes a line, as patterns over bytes: what the fast way may take without parsing.
 
-An answer's line is its beginning (`HEAD`, to the first block of its content), the content, what stands behind it (`USAGE`)
+An answer's line is its beginning (`BEGIN`, to the first block of its content), the content, what stands behind it (`USAGE`)
 and the end (`TAIL`). Each pattern takes only plain values, so that a line which fits all three is read as JSON would be.
 Seen from 2.1.197 to 2.1.332; a line of another shape costs a parse, never a wrong number.
 """
@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import re
 
-_PLAIN = rb'(?:null|true|false|-?[\d.]+|"[^"\\]*"|\[\]|\{[^{}\\]*\}|\{"applied_edits":\[[^\[\]\\]*\]\})'
+_PLAIN = rb'(?:"[^"\\]*+"|null|true|false|-?[\d.]+|\[\]|\{[^{}\\]*\}|\{"applied_edits":\[[^\[\]\\]*\]\})'
 _COUNT = rb"(\d{1,15})"
+_NAME = rb'"([!#-\[\]-~]++)"'  # what needs no escape and is ASCII
 
-# 1 agent, 2 and 5 model, 3 and 4 message id, 6 kind of the first block, 7 tool
-HEAD = re.compile(
-    rb'\{"parentUuid":(?:null|"[^"\\]*"),"isSidechain":(?:false|true),(?:"agentId":"([^"\\]*)",)?"message":\{'
-    rb'(?:"model":"([^"\\]+)","id":"([^"\\]+)"|"id":"([^"\\]+)"),"type":"message","role":"assistant",'
-    rb'(?:"model":"([^"\\]+)",)?"content":\[\{"type":"(\w+)"(?:,"id":"[^"\\]*","name":"([^"\\]*)")?'
-)
-# Lines that bill nothing; 1 is set for a user's.
-OTHER = re.compile(
-    rb'\{"parentUuid":(?:null|"[^"\\]*"),(?:"logicalParentUuid":(?:null|"[^"\\]*"),)?"isSidechain":(?:false|true),'
-    rb'(?:"promptId":"[^"\\]*",)?(?:"agentId":"[^"\\]*",)?(?:"type":"(?:(user)|system)"|"attachment":\{)'
-    rb'|\{"type":"(?!assistant"|user")'
-)
+# 1 agent, 2 and 5 model, 3 and 4 message id, 6 tool: an answer. 7 is set for a user's line. Neither: it bills nothing.
+BEGIN = re.compile(
+    rb'\{(?:"parentUuid":(?:null|"[^"\\]*+"),(?:"logicalParentUuid":(?:null|"[^"\\]*+"),)?"isSidechain":(?:false|true),'
+    rb'(?:"agentId":' + _NAME + rb",)?"
+    rb'(?:"message":\{(?:"model":' + _NAME + rb',"id":' + _NAME + rb'|"id":' + _NAME + rb')'
+    rb',"type":"message","role":"assistant",(?:"model":' + _NAME + rb',)?"content":\[\{'
+    rb'"type":"(?:tool_use","id":"[^"\\]*+","name":"([^"\\]*+)"|\w+")'
+    rb'|(?:"promptId":"[^"\\]*+",)?(?:"agentId":"[^"\\]*+",)?(?:"type":"(?:(user)|system)"|"attachment":\{))'
+    rb'|"type":"(?!assistant"|user"))'
+)  # fmt: skip
 BEHIND = b'],"stop_reason":'
 # 1 input, 2 cache written, 3 cache read, 4 of the written one hour, 5 output, 6 web searches, 7 web fetches, 8 tier, 9 one
 # hour where it stands behind, 10 iterations, 11 speed
@@ -40,18 +39,23 @@ USAGE = re.compile(
     rb'(?:,"iterations":(?:null|\[((?:[^\[\]{}\\]|\{(?:[^\[\]{}\\]|\{[^\[\]{}\\]*\})*\})*)\]))?'
     rb'(?:,"speed":(?:null|"(\w*)"))?(?:,"fallback_credit":null)?\}'
 )  # fmt: skip
-_REST = (
-    rb'(?:,"(?!requestId"|type"|timestamp"|cwd"|sessionId"|requestSessionId"|forkedFrom"|usage"|is)\w+":'
-    + _PLAIN
-    + rb")*+"
-)
-# 1 request, 2 minute, 3 second, 4 millisecond, 5 folder, 6 session, 7 session that asked
+
+
+def _but(*keys: bytes) -> bytes:
+    """Members with plain values up to one of these."""
+    return rb'(?:,"(?!(?:' + b"|".join(keys) + rb')")\w++":' + _PLAIN + rb")*+"
+
+
+# 1 request, 2 minute, 3 seconds, 4 folder, 5 session, 6 session that asked
 TAIL = re.compile(
-    _REST + rb"\}" + _REST + rb'(?:,"requestId":"([^"\\]*)")?' + _REST + rb',"type":"assistant"' + _REST
-    + rb',"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)\.(\d{3})Z"' + _REST
-    + rb',"cwd":"((?:[^"\\]|\\\\)*+)","sessionId":"([^"\\]*)"' + _REST + rb'(?:,"requestSessionId":"([^"\\]*)")?'
-    + _REST + rb"\}\r?\n"
+    rb'(?:,"stop_details":null)?' + _but(b"-") + rb"\}" + _but(b"requestId", b"type") + rb'(?:,"requestId":' + _NAME + rb")?"
+    + _but(b"type") + rb',"type":"assistant"' + _but(b"timestamp")
+    + rb',"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d\.\d{3})Z"' + _but(b"cwd")
+    + rb',"cwd":"((?:[^"\\]++|\\\\)*+)","sessionId":"([^"\\]*+)"' + _but(b"requestSessionId")
+    + rb'(?:,"requestSessionId":"([^"\\]*)"' + _but(b"-") + rb")?\}\r?\n"
 )  # fmt: skip
+# What makes an end another one than it looks.
+FORKED = b'"forkedFrom"'
 REQUEST = re.compile(rb'"requestId":"([^"\\]*)"')
 TIMESTAMP = b'"timestamp":"'
-MOMENT = re.compile(rb'"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)\.(\d{3})Z"')
+MOMENT = re.compile(rb'"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d\.\d{3})Z"')

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
+from operator import itemgetter
 from typing import Any
 
 from trinity.usage import brought
@@ -30,11 +31,17 @@ _UPSERT = (
     "ELSE COALESCE(billed.seconds, excluded.seconds) END, "
     + ", ".join(f"{name} = CASE WHEN {_LARGER} THEN excluded.{name} ELSE billed.{name} END" for name in _KEPT)
 )
+_SUMMED = ("messages", "input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "web_search", "web_fetch")
+_PLACE = "CAST(time / 900 AS INTEGER), origin, kind"
 _SUMS = (
-    "INSERT INTO total SELECT CAST(time / 900 AS INTEGER), origin, kind, COUNT(*), SUM(input), SUM(output), "
-    "SUM(cache_read), SUM(cache_write_5m), SUM(cache_write_1h), SUM(web_search), SUM(web_fetch), "
-    "COALESCE(SUM(seconds), 0), COUNT(seconds) FROM billed"
+    f"INSERT INTO total SELECT {_PLACE}, COUNT(*), {', '.join(f'SUM({name})' for name in _SUMMED[1:])}, "
+    "COALESCE(SUM(seconds), 0), COUNT(seconds) FROM billed GROUP BY 1, 2, 3"
 )
+_COUNTED = f"SELECT {_PLACE}, 1, {', '.join(_SUMMED[1:])}, COALESCE(seconds, 0), seconds IS NOT NULL FROM billed WHERE message_id = ?"
+_ADD = f"INSERT INTO total VALUES ({', '.join('?' * 13)}) ON CONFLICT DO UPDATE SET " + ", ".join(
+    f"{name} = {name} + excluded.{name}" for name in (*_SUMMED, "seconds", "timed")
+)
+_BATCH = 8192
 
 # Files that began in the same millisecond are told apart by their session's name: any order will do, but always the same.
 _SHARE = float(1 << 44)
@@ -58,8 +65,8 @@ class Store:
         self._kinds: dict[tuple[str, ...], int] = {
             tuple(row[1:]): row[0] for row in connection.execute("SELECT id, model, service_tier, speed FROM kind")
         }
-        self._touched: set[str] = set()
-        self._quarters: set[int] = set()
+        self._waiting: list[list[Any]] = []
+        self._before: dict[str, list[tuple[Any, ...]]] = {}
         self._loose: list[list[Any]] = []
         self._brought = dict(connection.execute("SELECT message_id, session_id FROM brought"))
         self._foreign: dict[str, str] = {}
@@ -122,37 +129,41 @@ class Store:
         )
 
     def _write(self, rows: list[list[Any]]) -> None:
+        self._waiting += rows
+        if len(self._waiting) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        # In the order of the table, which makes neighbours land on one page.
+        rows, self._waiting = sorted(self._waiting, key=itemgetter(0)), []
         if not self.first:
-            for row in rows:
-                self._touched.add(row[0])
-                self._quarters.add(int(row[2] // 900))
-                for known in self.connection.execute(
-                    "SELECT time, request_id FROM billed WHERE message_id = ?", (row[0],)
-                ).fetchall():
-                    self._quarters.add(int(known[0] // 900))
-                    if self.rebuild and row[1] == known[1] and row[0] in self._paid:
-                        self.connection.execute("DELETE FROM billed WHERE (message_id, request_id) = (?, ?)", row[:2])
-                # Read once more in this rebuild, it is no longer the old ledger's.
-                self._paid.pop(row[0], None) if self.rebuild and not self.first else None
+            for key in {row[0] for row in rows}:
+                if key not in self._before:
+                    self._before[key] = self.connection.execute(_COUNTED, (key,)).fetchall()
+                    if self.rebuild:
+                        # What is read now replaces it; what no transcript holds any more is never asked for.
+                        self.connection.execute("DELETE FROM billed WHERE message_id = ?", (key,))
         self.connection.executemany(_UPSERT, rows)
 
-    def finish(self) -> int:
-        """What needs all files: copies, rows without a request, sums. Returns how many messages are new."""
+    def finish(self) -> None:
+        """What needs all files: copies, rows without a request, sums."""
         self._own_again()
+        self._flush()
         for row in self._loose:
             known = self.connection.execute(
                 "SELECT request_id FROM billed WHERE message_id = ? ORDER BY request_id DESC", (row[0],)
             ).fetchone()
             row[1] = known[0] if known else ""
         self._write(self._loose)
+        self._flush()
         self._replayed()
         self._sum()
-        return 0
 
     def _own_again(self) -> None:
         """What came from another PC is not billed here, unless the same session's file had it before it went away."""
         rows = [row for name, row in self._copies if name in (self._brought.get(row[0]), self._foreign.get(row[0]))]
         self._write(rows)
+        self._flush()
         own = {row[0] for row in rows}
         new = [(key, name) for key, name in self._foreign.items() if key not in own and not self._billed(key)]
         self.connection.executemany("INSERT OR IGNORE INTO brought VALUES (?, ?)", new)
@@ -168,7 +179,7 @@ class Store:
             twice = self.connection.execute("SELECT message_id FROM billed GROUP BY message_id HAVING COUNT(*) > 1")
             keys = [key for (key,) in twice.fetchall()]
         else:
-            keys = list(self._touched)
+            keys = list(self._before)
         for key in keys:
             known = self.connection.execute(
                 f"SELECT request_id, time, {_SIZE} FROM billed WHERE message_id = ? "
@@ -184,13 +195,17 @@ class Store:
     def _sum(self) -> None:
         if self.first or self.rebuild:
             self.connection.execute("DELETE FROM total")
-            self.connection.execute(f"{_SUMS} GROUP BY 1, 2, 3")
+            self.connection.execute(_SUMS)
             return
-        for quarter in self._quarters:
-            self.connection.execute("DELETE FROM total WHERE quarter = ?", (quarter,))
-            self.connection.execute(
-                f"{_SUMS} WHERE time >= ? AND time < ? GROUP BY 1, 2, 3", (quarter * 900, quarter * 900 + 900)
-            )
+        changed: dict[tuple[int, int, int], list[float]] = {}
+        for key, before in self._before.items():
+            after = self.connection.execute(_COUNTED, (key,)).fetchall()
+            for sign, some in ((-1, before), (1, after)):
+                for quarter, origin, kind, *counts in some:
+                    sums = changed.setdefault((quarter, origin, kind), [0] * len(counts))
+                    sums[:] = [one + sign * other for one, other in zip(sums, counts, strict=True)]
+        self.connection.executemany(_ADD, [(*place, *sums) for place, sums in changed.items()])
+        self.connection.execute("DELETE FROM total WHERE messages = 0")
 
     def _origin(self, one: list[str] | tuple[str, ...], account: str) -> int:
         session, agent, folder, task = one

@@ -12,7 +12,7 @@ from typing import Any
 from trinity.usage.reading import Reading
 
 LONGEST_LINE = 64 * 1024 * 1024
-_CHUNK = 1 << 21
+_CHUNK = 1 << 18  # what a processor keeps close
 _MARK = 256
 
 
@@ -120,6 +120,6 @@ def _foreign(handle: int, size: int, carried: list[tuple[int, str]]) -> int:
 
 def _decoded(values: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(
-        value.decode("utf-8", "replace").replace("\\\\", "\\") if isinstance(value, bytes) else value
+        value.decode("utf-8", "replace").replace("\\\\", "\\") if isinstance(value, bytes) else value or ""
         for value in values
     )

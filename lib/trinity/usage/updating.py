@@ -17,10 +17,11 @@ from typing import Any
 from trinity import locks
 from trinity.config import Config
 from trinity.home import Home
-from trinity.usage import brought, crew, finding, ledger, storing, transcript
+from trinity.usage import finding, ledger
 from trinity.usage.finding import Found
 
 _PATIENCE = 300.0
+_CACHE_KB = 48_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,14 @@ def update(home: Home, config: Config, rebuild: bool = False) -> Updated:
 def bring(home: Home, profiles: Sequence[str], account: str, rebuild: bool = False) -> Updated:
     """`update` for a caller that has not read the whole configuration."""
     found = finding.transcripts(profiles)
-    if not rebuild and (home.root / ledger.NAME).exists():
-        with ledger.opened(home) as connection:
-            if not _due(connection, found) and not _gone(connection, found):
-                return Updated(len(found), 0, 0, 0, 0)
+    try:
+        if not rebuild and (home.root / ledger.NAME).exists():
+            with ledger.opened(home) as connection:
+                if not _due(connection, found) and not _gone(connection, found):
+                    return Updated(len(found), 0, 0, 0, 0)
+    except sqlite3.DatabaseError as error:
+        if not ledger.damaged(error):
+            raise
     with locks.hold(home.locks / "usage.lock", timeout=_PATIENCE):
         try:
             with ledger.opened(home) as connection:
@@ -64,6 +69,10 @@ def bring(home: Home, profiles: Sequence[str], account: str, rebuild: bool = Fal
 
 
 def _update(home: Home, connection: sqlite3.Connection, found: list[Found], account: str, rebuild: bool) -> Updated:
+    # Only where something is new: nothing of it is needed to see that nothing is.
+    from trinity.usage import brought, crew, storing
+
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
     connection.execute("BEGIN IMMEDIATE")
     (before,) = connection.execute("SELECT COUNT(*) FROM billed").fetchone()
     if rebuild:
@@ -114,6 +123,8 @@ def _from(one: Found, known: dict[str, Any] | None) -> tuple[int, dict[str, Any]
     """Where to read on, and with which memory: only a file that grew is not read from its start."""
     if known is None or (known["device"], known["inode"]) != (one.device, one.inode) or one.size <= known["size"]:
         return 0, {}
+    from trinity.usage import transcript
+
     try:
         handle = os.open(one.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         try:
