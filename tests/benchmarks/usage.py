@@ -105,9 +105,8 @@ def _compare(profile: Path, state: Path, megabytes: float, rounds: int) -> int:
                 f"{median(run.memory for run in some) / memory:>8.3f}{took * 1000:>10.0f}"
             )
     size = (state / "usage.db").stat().st_size
-    print(
-        f"ledger {size / 1e6:.1f} MB, {size / megabytes / 1e4:.2f} % of the transcripts; totals {'equal' if equal else 'DIFFER'}"
-    )
+    share, said = size / megabytes / 1e4, "equal" if equal else "DIFFER"
+    print(f"ledger {size / 1e6:.1f} MB, {share:.2f} % of the transcripts; totals {said}")
     return 0 if equal else 1
 
 

@@ -37,7 +37,8 @@ _SUMS = (
     f"INSERT INTO total SELECT {_PLACE}, COUNT(*), {', '.join(f'SUM({name})' for name in _SUMMED[1:])}, "
     "COALESCE(SUM(seconds), 0), COUNT(seconds) FROM billed GROUP BY 1, 2, 3"
 )
-_COUNTED = f"SELECT {_PLACE}, 1, {', '.join(_SUMMED[1:])}, COALESCE(seconds, 0), seconds IS NOT NULL FROM billed WHERE message_id = ?"
+_EACH = f"{_PLACE}, 1, {', '.join(_SUMMED[1:])}, COALESCE(seconds, 0), seconds IS NOT NULL"
+_COUNTED = f"SELECT {_EACH} FROM billed WHERE message_id = ?"
 _ADD = f"INSERT INTO total VALUES ({', '.join('?' * 13)}) ON CONFLICT DO UPDATE SET " + ", ".join(
     f"{name} = {name} + excluded.{name}" for name in (*_SUMMED, "seconds", "timed")
 )
