@@ -31,6 +31,11 @@ STOPPED = {
         "git rebase --continue && grep -q dirty c.txt",
         "side two",
     ),
+    "merge with a stash of its own": (
+        SIDE + MAIN + "echo dirty >>c.txt; ! git merge -q --autostash side >/dev/null 2>&1",
+        "git commit -q --no-edit && grep -q dirty c.txt",
+        "Merge branch 'side'",
+    ),
     "rebase with merges": (
         SIDE
         + MAIN
@@ -110,3 +115,20 @@ def test_a_bisection_goes_on_there(stage: Stage) -> None:
     for restored in over.restored.values():
         out = stage.sh("pc2", "git bisect good; git bisect good", restored.target)
         assert "c8" in out or "is the first bad commit" in out
+
+
+@pytest.mark.parametrize(
+    ("script", "subject"),
+    [
+        (SIDE + "git merge -q --squash side >/dev/null", "Squashed commit of the following:"),
+        (SIDE + "git cherry-pick -n side~1", "side one"),
+    ],
+    ids=["squash", "cherry-pick"],
+)
+def test_a_prepared_message_is_there_for_the_next_commit(stage: Stage, script: str, subject: str) -> None:
+    stage.build(script + "; echo more >>b.txt")
+    over = stage.carry()
+    for restored in over.restored.values():
+        assert any("prepared message" in note for note in restored.notes)
+        stage.sh("pc2", "git commit -q --no-edit", restored.target)
+        assert stage.sh("pc2", "git log -1 --format=%s", restored.target).strip() == subject
