@@ -62,13 +62,7 @@ class Fleet:
             stage.plan(again if pc in self.hops[:-1] else answers)
             if mutant:
                 stage.through = (str(Path(__file__).with_name("mutant.py")), mutant)
-        project = self.pcs["PC1"].project
-        repository = git.Repository(project)
-        repository.run("init", "-q", "-b", "main", ".")
-        (project / "kept.txt").write_text("kept\n", encoding="utf-8")
-        repository.run("add", ".")
-        repository.run("commit", "-qm", "first")
-        (project / "new.txt").write_text("not committed\n", encoding="utf-8")
+        self.pcs["PC1"].with_files()
         # Those that were heard of are equals, so the rotation decides.
         for process in [self.pcs[pc].program(*ROUND, **QUIET) for pc in PCS[1:]]:
             process.wait(timeout=60)

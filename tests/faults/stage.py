@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import stand_in
-from trinity import config, files, home
+from trinity import config, files, git, home
 from trinity.config import Account, Config, Resume
 from trinity.credit import evaluation
 from trinity.relay import accept, act
@@ -34,7 +34,15 @@ class Stage:
     """Everything lies below `folder`; resumed sessions start at once after their reset. `through`: what a
     program of Trinity is run by, if not by Python alone."""
 
-    def __init__(self, folder: Path, pc: str = "PC1", fleet: Path | None = None, **resume: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pc: str = "PC1",
+        fleet: Path | None = None,
+        kind: str = "api",
+        label: str = "",
+        **resume: Any,
+    ) -> None:
         self.folder = folder
         self.project = folder / "project"
         self.profile = folder / ".claude"
@@ -50,7 +58,7 @@ class Stage:
         self.config = Config(
             pc=pc,
             fleet_url=str(fleet) if fleet else None,
-            account=Account(label=f"of {pc}", kind="api") if fleet else Account(),
+            account=Account(label=label or f"of {pc}", kind=kind) if fleet else Account(),
             profiles=(str(self.profile),),
             client=str(self.client),
             interval_seconds=1,
@@ -64,6 +72,15 @@ class Stage:
     def plan(self, *entries: Mapping[str, Any]) -> None:
         """What the client does at each start, see `stand_in`."""
         (self.client.parent / "plan.json").write_text(json.dumps(entries), encoding="utf-8")
+
+    def with_files(self) -> None:
+        """The project is a repository, with a file that was not committed."""
+        repository = git.Repository(self.project)
+        repository.run("init", "-q", "-b", "main", ".")
+        (self.project / "kept.txt").write_text("kept\n", encoding="utf-8")
+        repository.run("add", ".")
+        repository.run("commit", "-qm", "first")
+        (self.project / "new.txt").write_text("not committed\n", encoding="utf-8")
 
     def transcript(self, session: str) -> Path:
         return self.profile / "projects" / "-project" / f"{session}.jsonl"

@@ -14,6 +14,10 @@ from trinity import files, git
 from trinity.errors import BadRecord
 from trinity.home import Home
 
+# Never packed, it would grow by six files a change, each of a block of the disk.
+_PACK_AFTER = 86400.0
+_LOOSE = 100
+_PACK_SECONDS = 300.0
 # git itself gives a ref's lock up after core.filesRefLockTimeout (2000 ms); a live transaction takes milliseconds.
 _STALE_AFTER = 2.0
 
@@ -62,6 +66,35 @@ def sweep(home: Home) -> list[Path]:
             removed.append(path)
     files.write_json(memory, suspects)
     return removed
+
+
+def due(home: Home) -> bool:
+    """Has a day passed since the embedded remote was packed last?"""
+    try:
+        return abs(time.time() - _packed(home).stat().st_mtime) >= _PACK_AFTER
+    except FileNotFoundError:
+        return home.remote.exists()
+
+
+def compact(home: Home) -> bool:
+    """Pack what lies loose in the embedded remote; was there enough to do it?
+
+    To be called by the holder of the state clone's lock. Parts may be pushed meanwhile: git keeps for two weeks what no
+    ref names yet. Killed at any moment it leaves the repository whole; what it had begun is removed by a later one.
+    """
+    sweep(home)
+    repository = git.Repository(home.remote, _PACK_SECONDS, bare=True)
+    counted = dict(line.split(": ", 1) for line in repository.run("count-objects", "-v").decode().splitlines())
+    enough = int(counted["count"]) >= _LOOSE
+    if enough:
+        repository.run("gc", "--quiet")
+    # Last, so that one that was cut off is repeated.
+    files.write_atomic(_packed(home), b"")
+    return enough
+
+
+def _packed(home: Home) -> Path:
+    return home.locks / "remote_packed"
 
 
 def _mark(path: Path) -> str:

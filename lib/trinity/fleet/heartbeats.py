@@ -6,11 +6,12 @@ another process under the same id is overwritten only after it was seen: two PCs
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from trinity import files, schema
 from trinity.errors import Offline, TrinityError
-from trinity.fleet import names
+from trinity.fleet import embedded, names
 from trinity.fleet.snapshot import MAX_BYTES
 from trinity.fleet.state import State
 from trinity.git import GitError
@@ -34,6 +35,8 @@ def _beat(state: State, ref: str, record: dict[str, Any]) -> str:
         _DRAFT, None, f"heartbeat: {record['pc']} {record['status']}\n", {_FILE: files.dump_json(record)}
     )
     known = clone.resolve(ref)
+    if Path(clone.url) == state.home.remote:
+        embedded.sweep(state.home)
     for _ in range(_TRIES):
         try:
             clone.push(new, ref, known)

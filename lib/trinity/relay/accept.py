@@ -10,11 +10,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from trinity import clock, locks
+from trinity import clock, locks, program
 from trinity.config import Config
 from trinity.credit.evaluation import Evaluation
 from trinity.errors import Offline, TrinityError
-from trinity.fleet import names, operations
+from trinity.fleet import embedded, names, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
 from trinity.relay import closing, company, holding, homecoming, lost, pausing, rounds, starting, waiting
@@ -54,7 +54,17 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
             busy = made.running >= config.resume.at_once
             # The state as this round has left it: what is done holds no lease any more.
             made.due(company.round_of(link, link.state.last(), evaluation, made.paused, busy))
+        _tidy(link)
         return made
+
+
+def _tidy(link: Link) -> None:
+    """The fleet of one PC has nobody else who keeps its remote small."""
+    if link.config.fleet_url is None and embedded.due(link.home):
+        try:
+            link.state.alone(lambda: embedded.compact(link.home))
+        except TrinityError as error:
+            program.log(link.home, "fleet", f"the embedded remote was not packed: {error.message}")
 
 
 def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, launching: bool) -> tuple[Record, str]:

@@ -33,8 +33,9 @@ def for_sent(link: Link, snapshot: Snapshot, pc: str) -> None:
 def for_waiting(
     link: Link, fleet: Record, records: list[Record], silent: Mapping[str, float], waited: Mapping[str, float]
 ) -> None:
-    """Switch on the silent PCs for which handoffs wait, as long as these have not waited too long."""
-    wanted = {r["to_pc"] for r in records if waited.get(r["id"], lease.ACCEPT_SECONDS) < lease.ACCEPT_SECONDS}
+    """Switch on the silent PCs for which handoffs wait, as long as these have not waited too long. Who sent one did so
+    already: it is done again when it was seen to wait."""
+    wanted = {r["to_pc"] for r in records if 0 < waited.get(r["id"], 0.0) < lease.ACCEPT_SECONDS}
     for pc in sorted(wanted - {link.config.pc}):
         _rouse(link, fleet, pc, silent.get(pc))
 
