@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ KILLS_A_SESSION = 6
 SETTLE_SECONDS = 90
 LIMIT_SECONDS = 3600
 SESSION = "0b7e4c1d-52c4-4c35-9d0f-6a4d0f0c4b11"
+LATE = "a late word"
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -55,7 +57,7 @@ class Fleet:
         self.remote = git.init_bare(folder / "fleet.git", server=True).path
         self.pcs = {pc: Stage(folder / pc, pc, self.remote) for pc in PCS}
         self.hops = chance.choice((("PC2",), ("PC2", "PC3")))
-        stay = chance.choice((0, 0.3))
+        stay = chance.choice((0, 0.3, 3))
         for pc, stage in self.pcs.items():
             answers = {"do": "answer", "seconds": chance.choice((0, 0.3, 0.8)), "stay": stay}
             again = {"do": "error", "after": 1, "stay": stay, **limit(time.time() + LIMIT_SECONDS)}
@@ -78,12 +80,13 @@ class Fleet:
         found = [(pc, start) for pc, stage in self.pcs.items() for start in stage.starts()]
         return sorted(found, key=lambda each: float(each[1]["time"]))
 
-    def settle(self) -> None:
-        """Rounds in peace until the work is at its end."""
+    def settle(self, between: Callable[[], None]) -> None:
+        """Rounds in peace until the work is at its end; `between` two rounds."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
             for stage in self.pcs.values():
                 stage.program(*ROUND, **QUIET).wait(timeout=60)
+                between()
             if (found := self.records()) and all(record["state"] in ("done", "dead") for record in found):
                 return
 
@@ -98,6 +101,8 @@ class Fleet:
             wrong.append(f"started on {[pc for pc, _ in starts]}, not on {list(self.hops)}")
         if twice := self._at_a_time(starts):
             wrong.append(f"clients ran at the same time: {twice}")
+        if found[0]["outcome"] == LATE:
+            wrong.append("a word of an epoch that was over has ended it")
         if found[0]["owner"] != self.hops[-1]:
             wrong.append(f"it ended on {found[0]['owner']}")
         wrong += self._whole()
@@ -166,7 +171,7 @@ class Kills:
         for _ in range(KILLS_A_SESSION - 1):
             self._kill(fleet, self._where(fleet), self.random.choice(PROGRAMS))
             self._late_word(fleet)
-        fleet.settle()
+        fleet.settle(lambda: self._late_word(fleet))
         return fleet.problems()
 
     def _where(self, fleet: Fleet) -> str:
@@ -211,7 +216,7 @@ class Kills:
             return
         record = found[0]
         stage = fleet.pcs["PC2"]
-        late = operations.done("PC2", record["id"], 1, "a late word")
+        late = operations.done("PC2", record["id"], 1, LATE)
         command = [sys.executable, *stage.through, __file__, "--say", str(stage.home.root), json.dumps(late)]
         subprocess.run(command, check=True, timeout=60)
         self.late_words += 1
