@@ -131,10 +131,9 @@ class Config:
 def load(home: Home) -> Config:
     """The configuration of `home`; raises BadRecord or NewerRecord."""
     try:
-        data = home.config_file.read_bytes()
+        return from_document(schema.read_own("config", home.config_file, home.locks / "config.valid"))
     except FileNotFoundError:
         return Config(profiles=(str(Path.home() / ".claude"),))
-    return from_document(schema.read("config", data, str(home.config_file)))
 
 
 def from_document(document: dict[str, Any]) -> Config:

@@ -7,7 +7,9 @@ A record of a newer version raises NewerRecord: it is kept verbatim and left alo
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,30 @@ def read(kind: str, data: bytes, source: str, limit: int = 1_000_000) -> dict[st
     lifted = older_shapes.lift(kind, document, source)
     validate(kind, lifted, source)
     return lifted
+
+
+def read_own(kind: str, path: Path, memo: Path) -> dict[str, Any]:
+    """`read` of a file of this PC that seldom changes: bytes that were valid before are not validated again.
+
+    `memo` remembers them and the schema; loading the validator takes longer than most programs. Raises FileNotFoundError
+    too.
+    """
+    data = path.read_bytes()
+    status = os.stat(FOLDER / f"{kind}.schema.json")
+    mark = f"{hashlib.sha256(data).hexdigest()} {status.st_size} {status.st_mtime_ns}"
+    try:
+        if memo.read_text(encoding="utf-8") == mark:
+            document = files.load_json(data, str(path))
+            return dict(older_shapes.lift(kind, document, str(path)))
+    except (OSError, ValueError):
+        pass  # not remembered
+    record = read(kind, data, str(path))
+    try:
+        memo.write_text(mark, encoding="utf-8", newline="\n")
+        memo.chmod(0o600)
+    except OSError:
+        pass  # it is validated again next time
+    return record
 
 
 def validate(kind: str, document: dict[str, Any], source: str) -> None:

@@ -51,3 +51,22 @@ def test_a_truncated_record_is_refused_at_every_length() -> None:
     for length in range(len(whole)):
         with pytest.raises(BadRecord):
             schema.read("handoff", whole[:length], "cut")
+
+
+def test_bytes_that_were_valid_are_not_validated_again_and_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, memo = tmp_path / "config.json", tmp_path / "config.valid"
+    file.write_bytes(b'{"kind":"config","version":1,"pc":"PC1"}')
+    first = schema.read_own("config", file, memo)
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "validate", lambda *told: pytest.fail("validated again"))
+        assert schema.read_own("config", file, memo) == first
+    for bad in (b'{"kind":"config","version":1,"pc":"pc1"}', b'{"kind":"config"', b""):
+        file.write_bytes(bad)
+        for _ in range(2):
+            with pytest.raises(BadRecord):
+                schema.read_own("config", file, memo)
+    memo.write_bytes(b"\xff")
+    file.write_bytes(b'{"kind":"config","version":1,"pc":"PC2"}')
+    assert schema.read_own("config", file, memo)["pc"] == "PC2"

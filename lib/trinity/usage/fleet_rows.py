@@ -66,7 +66,7 @@ class Fleet:
     def models(self) -> list[str]:
         return [str(model) for (model,) in self.connection.execute("SELECT DISTINCT model FROM row")]
 
-    def select(self, single: Sequence[str] | None) -> tuple[str, list[object]]:
+    def select(self, single: Sequence[str] | None, tasks: bool = False) -> tuple[str, list[object]]:
         """Rows are single calls but for days long past, whichever is asked for."""
         return f"SELECT {_COLUMNS} FROM row WHERE key IS NULL OR NOT {_COPY}", []
 

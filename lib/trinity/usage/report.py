@@ -32,8 +32,11 @@ def build(
     by: Sequence[str] = ("model",),
     detail: bool = False,
 ) -> dict[str, Any]:
-    """The report; `by` names the tables wanted, `detail` adds every call."""
-    whole = sums.total(source, span, book)
+    """The report; `by` names the tables wanted, one at least, `detail` adds every call."""
+    parts = {name: _parts(source, span, zone, book, name) for name in by}
+    whole = Sum()
+    for part in next(iter(parts.values()), {}).values():
+        whole.add(part)
     earlier = sums.total(source, Span(span.before, span.start, span.before, ""), book)
     document: dict[str, Any] = {
         "kind": "usage_report",
@@ -42,7 +45,7 @@ def build(
         "total": line(whole, kinds),
         "before": line(earlier, kinds),
         "trend": _trend(whole, earlier),
-        "by": {name: _table(source, span, zone, book, kinds, name) for name in by},
+        "by": {name: _table(found, kinds, name) for name, found in parts.items()},
         "notes": [book.missing] if book.missing else [],
     }
     if detail:
@@ -86,14 +89,19 @@ def _trend(now: Sum, before: Sum) -> dict[str, float | None]:
     }
 
 
-def _table(source: Source, span: Span, zone: Zone, book: Book, kinds: Kinds, by: str) -> list[dict[str, Any]]:
-    if by == "day":
-        days: dict[str, Sum] = {}
-        for quarter, part in sums.sums(source, span, book, "quarter").items():
-            days.setdefault(str(zone.day(int(quarter) * QUARTER)), Sum()).add(part)
-        return [{"name": day, **line(part, kinds)} for day, part in sorted(days.items())]
-    found = sums.sums(source, span, book, by)
+def _parts(source: Source, span: Span, zone: Zone, book: Book, by: str) -> dict[str, Sum]:
+    if by != "day":
+        return sums.sums(source, span, book, by)
+    days: dict[str, Sum] = {}
+    for quarter, part in sums.sums(source, span, book, "quarter").items():
+        days.setdefault(str(zone.day(int(quarter) * QUARTER)), Sum()).add(part)
+    return days
+
+
+def _table(found: dict[str, Sum], kinds: Kinds, by: str) -> list[dict[str, Any]]:
     rows = [{"name": _named(by, name, kinds), "id": name, **line(part, kinds)} for name, part in found.items()]
+    if by == "day":
+        return sorted(rows, key=lambda row: str(row["name"]))
     return sorted(rows, key=lambda row: (-row["cost"]["usd"], -row["tokens"]["total"], str(row["name"])))
 
 

@@ -29,7 +29,7 @@ SELECT ? AS pc, {_NAMES}, task, speed, service_tier, 0 AS long, {_COUNTS}, secon
     messages AS calls, 0 AS errors, 0 AS unknown
 FROM summed WHERE {{models}}"""
 _MESSAGES = f"""
-SELECT ? AS pc, {_NAMES}, {_TASK} AS task, speed, service_tier, {_LONG} AS long, {_COUNTS}, COALESCE(seconds, 0) AS seconds,
+SELECT ? AS pc, {_NAMES}, {{task}} AS task, speed, service_tier, {_LONG} AS long, {_COUNTS}, COALESCE(seconds, 0) AS seconds,
     seconds IS NOT NULL AS timed, 1 AS calls, 0 AS errors, 0 AS unknown
 FROM message WHERE {{models}}"""
 _OTHERS = """
@@ -57,8 +57,9 @@ class Source(Protocol):
 
     def models(self) -> list[str]: ...
 
-    def select(self, single: Sequence[str] | None) -> tuple[str, list[object]]:
-        """Messages of the models `single` (None: all) one by one, the others perhaps summed."""
+    def select(self, single: Sequence[str] | None, tasks: bool = False) -> tuple[str, list[object]]:
+        """Messages of the models `single` (None: all) one by one, the others perhaps summed; with `tasks` also the task
+        for which a program logged the same call."""
 
 
 class Own:
@@ -71,14 +72,15 @@ class Own:
     def models(self) -> list[str]:
         return [str(model) for (model,) in self.connection.execute("SELECT DISTINCT model FROM kind")]
 
-    def select(self, single: Sequence[str] | None) -> tuple[str, list[object]]:
+    def select(self, single: Sequence[str] | None, tasks: bool = False) -> tuple[str, list[object]]:
+        task = _TASK if tasks else "task"
         if single is None:
-            messages, models = [_MESSAGES.format(models="1")], []
+            messages, models = [_MESSAGES.format(models="1", task=task)], []
         else:
             marks = ", ".join("?" * len(single))
             messages, models = [_SUMMED.format(models=f"model NOT IN ({marks})")], list(single)
             if single:
-                messages.append(_MESSAGES.format(models=f"model IN ({marks})"))
+                messages.append(_MESSAGES.format(models=f"model IN ({marks})", task=task))
         parameters: list[object] = []
         for _ in messages:
             parameters += [self.pc, *models]

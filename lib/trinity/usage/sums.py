@@ -46,7 +46,7 @@ def sums(
     source: Source, span: Span, book: Book, by: str | None = None, where: Mapping[str, str] | None = None
 ) -> dict[str, Sum]:
     """The sums of a span by one of BY; without `by` all of it under "". `where`: only rows with these values."""
-    select, parameters = source.select(_single(source, span, book, by))
+    select, parameters = source.select(_single(source, span, book, by), by == "task")
     column = "''" if by is None else _COLUMNS.get(by, by)
     wanted = where or {}
     conditions = "".join(f" AND {_COLUMNS.get(name, name)} = ?" for name in wanted)
@@ -104,7 +104,7 @@ class Call:
 
 def calls(source: Source, span: Span, book: Book) -> Iterator[Call]:
     """Every call of a span, oldest first."""
-    select, parameters = source.select(None)
+    select, parameters = source.select(None, True)
     rows = source.connection.execute(
         f"""
         SELECT pc, time, model, session_id, project, account, task, speed, service_tier, {BAND},

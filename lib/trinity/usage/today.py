@@ -6,13 +6,15 @@ Reading costs no database and no prices, so that an evaluation stays cheap.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trinity import clock, files, schema
 from trinity.config import Config
-from trinity.credit.status import STATUSES, Signal
 from trinity.errors import BadRecord, NewerRecord
 from trinity.home import Home
+
+if TYPE_CHECKING:
+    from trinity.credit.status import Signal
 
 
 def path(home: Home) -> Path:
@@ -45,6 +47,9 @@ def signals(home: Home, config: Config, now: float | None = None) -> list[Signal
     document = known(home)
     if document is None or not document["budgets"]:
         return []
+    # Imported here: a report needs no evaluation.
+    from trinity.credit.status import STATUSES, Signal
+
     age = moment - clock.parse(document["timestamp"])
     made = []
     for entry in document["budgets"]:
