@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.stage import Stage
+from tests.faults.stage import CHECKOUT, Stage
 from tests.lib.fleet import history
 from trinity import clock, files, git
 from trinity.errors import TrinityError
@@ -194,6 +194,23 @@ def test_a_full_disk_begins_nothing_that_was_sent_to_it(fleet: Fleet, monkeypatc
     assert two.rounds_until("done", timeout=60)[0]["owner"] == "PC2"
 
 
+def test_what_cannot_begin_on_a_pc_goes_back_to_where_it_was(fleet: Fleet) -> None:
+    one, two = fleet.join("PC1"), fleet.join("PC2")
+    one.stopped("s", HOUR)
+    one.round()
+    assert _only(one)["to_pc"] == "PC2"
+    two.client.unlink()
+    two.round()
+    record = _only(one)
+    assert (record["state"], record["to_pc"]) == ("parked", "PC1")
+    said = fleet.listed("PC1")
+    assert "PC2 could not start it" in said and "cannot be run" in said
+    one.round()
+    two.round()
+    assert not fence.is_raised(one.home, "s") and fence.is_raised(two.home, "s")
+    assert _only(one)["hops"] == 1 and one.starts() == []
+
+
 def test_a_record_of_a_newer_trinity_is_left_alone_and_named(fleet: Fleet) -> None:
     one = fleet.join("PC1")
     one.stopped("s", HOUR)
@@ -299,6 +316,12 @@ def test_personal_subscriptions_and_a_shared_account_relieve_nobody_and_the_list
     said = fleet.listed("PC1")
     assert "PC2: its account is a personal subscription" in said
     assert "PC3: it uses the same account as PC1, so the same limit stops both" in said
+
+
+def test_programs_killed_at_random_moments_let_the_work_end_in_one_place() -> None:
+    command = [sys.executable, str(CHECKOUT / "tests" / "faults" / "kill_fleet.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_person_steers_only_what_they_saw(fleet: Fleet) -> None:

@@ -127,8 +127,8 @@ def _move(tree: Tree, found: handoffs.Found, operation: Operation, news: dict[st
     record = found.record
     moved = {**news, "owner": None, "epoch": record["epoch"] + 1, "hops": record["hops"] + 1}
     moved |= transitions.free(record)
-    # Back to where it was stopped is always possible: there it waits for its reset, or for a person.
-    home = operation["to_pc"] == visits.last_pc(record)
+    # Back to where it was stopped, or began, is always possible: there it waits for its reset, or for a person.
+    home = operation["to_pc"] in (visits.last_pc(record), record["from_pc"])
     if moved["hops"] > 2 * rotation.size(tree) + home:
         moved |= {"state": "dead", "parked_until": None, "outcome": f"gave up after {record['hops']} hops"}
         return transitions.put_back(found, operation, **moved)

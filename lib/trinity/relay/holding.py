@@ -13,7 +13,7 @@ from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import closing, company, drain, publishing, rounds, starting, unpacking
+from trinity.relay import closing, company, drain, publishing, rounds, sending, starting, unpacking
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
 from trinity.work import ending, guard, lease
@@ -240,9 +240,10 @@ def _limited(made: Round, record: Record, verdict: limits.Verdict, said: str) ->
 
 
 def _put_off(made: Round, record: Record, reason: str) -> str:
-    """It cannot be started on this PC as it is: a person has to mend that, trying again would not."""
+    """It cannot be started on this PC as it is: back to where it came from, else a person has to mend that."""
     program.log(made.home, "alarms", f"handoff {record['id']} was not started: {reason}")
-    _park_again(made, record, None, reason, {"limit": None})
+    if not sending.back(made, record, reason):
+        _park_again(made, record, None, reason, {"limit": None})
     return f"not started: {reason}"
 
 

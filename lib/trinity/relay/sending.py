@@ -12,6 +12,7 @@ from trinity.errors import TrinityError
 from trinity.fleet import operations
 from trinity.relay import carrying, closing, rounds
 from trinity.relay.link import Link, Record
+from trinity.relay.rounds import Round
 from trinity.work import handoff, lease
 
 # What a PC says anew about work that was stopped on it.
@@ -70,6 +71,26 @@ def send_on(
         program.log(link.home, "handoff", f"{held['id']} {note}")
     closing.close_here(link.home, {**held, **news}, to)
     return rounds.find(link, link.state.last(), known["id"]), sent.notes
+
+
+def back(made: Round, record: Record, reason: str) -> bool:
+    """Work of another PC that cannot begin here goes back to where its newest state lies, and waits there for its reset;
+    False when it is this PC's own, or the fleet does not answer."""
+    pc, link = made.config.pc, made.link
+    known = rounds.find(link, link.state.last(), record["id"])
+    home = str((known.get("sessions") or [{}])[0].get("pc") or known["from_pc"])
+    if home == pc:
+        return False
+    until = (known.get("limit") or {}).get("resets_at")
+    waits = until if until and clock.parse(until) > made.now else None
+    why = f"{pc} could not start it: {reason}"
+    sent = link.submit(operations.pass_on(pc, known["id"], known["epoch"], home, why, parked_until=waits), keep=False)
+    if sent.refused or not sent.visible:
+        return False
+    made.note(record, f"sent back to {home}: {reason}")
+    for session in known.get("sessions") or []:
+        lease.give_back(made.home, session["session_id"])
+    return True
 
 
 def _done(link: Link, operation: dict[str, Any]) -> None:
