@@ -91,7 +91,7 @@ class Folder:
         elif name == "SessionStart":
             session.ended_at = None
         elif name in _PROGRESS and main and event.get("refused") is not True:
-            self._progress(session, t)
+            self._progress(session, t, late=0.0 if name == "UserPromptSubmit" else _SAME_MOMENT)
         elif name == "StopFailure":
             self._failure(incidents.of_event(event, transient_seconds=self.ladder.transient_reset_seconds))
 
@@ -125,7 +125,7 @@ class Folder:
             self.picture.damaged += 1
             return
         session = self._seen(session_id, t)
-        if session.stop is not None or t <= session.progress_at - _SAME_MOMENT:
+        if t <= session.progress_at - _SAME_MOMENT or (session.stop is not None and session.stop.kind != DRAINED):
             return
         limit = Limit(str(window), "account", None, until, DRAINED, t, 0.95)
         text = f"{number(event.get('used'), 1000) or 0:g} % of the {str(window).replace('_', '-')} window used"
@@ -158,11 +158,10 @@ class Folder:
         session.seen_at = max(session.seen_at, t)
         return session
 
-    def _progress(self, session: Session, t: float) -> None:
+    def _progress(self, session: Session, t: float, late: float = _SAME_MOMENT) -> None:
         session.progress_at = max(session.progress_at, t)
         # The client may still write down the tools that ran before the turn was ended.
-        late = _SAME_MOMENT if session.stop is not None and session.stop.kind == DRAINED else 0.0
-        if session.stop is not None and t > session.stop.time + late:
+        if session.stop is not None and t > session.stop.time + (late if session.stop.kind == DRAINED else 0.0):
             session.stop = None
 
     def _failure(self, sighting: Sighting | None) -> None:

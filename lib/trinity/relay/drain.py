@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from trinity import clock, program
 from trinity.config import Config
+from trinity.credit import evaluation
 from trinity.credit.ahead import Ahead
 from trinity.credit.evaluation import Evaluation
-from trinity.credit.picture import Session
+from trinity.credit.picture import DRAINED, Session
 from trinity.home import Home
 from trinity.work import session_notes
 
 # A window that starts anew within this time is waited for by working on.
 _SOON = 10.0
+_LINGERING = 600.0
 
 
 def is_due(home: Home, config: Config, answer: Evaluation) -> bool:
@@ -54,9 +57,19 @@ def stop_all(home: Home) -> None:
         session_notes.drop(home.drain, session)
 
 
-def ordered(home: Home, session_id: str) -> bool:
-    """Is this session to be stopped, or was it just stopped, by an order that still holds?"""
-    return _until(session_notes.place(home.drain, session_id)) > clock.now()
+def withdraw(home: Home, record: Mapping[str, Any]) -> None:
+    """The handoff's sessions go on: an order that stopped them before is not meant for this start."""
+    for session in record.get("sessions") or []:
+        session_notes.drop(home.drain, session["session_id"])
+
+
+def has_stopped(home: Home, config: Config, session_id: str | None) -> bool:
+    """Was this session drained a moment ago? Asks the event log, for the order may be gone already."""
+    for session in evaluation.evaluate(home, config).stopped:
+        if session.id == session_id and session.stop is not None and session.stop.kind == DRAINED:
+            # What was not parked for so long will not be: then a person has to look at it.
+            return session.stop.time > clock.now() - _LINGERING
+    return False
 
 
 def _window(config: Config, answer: Evaluation) -> Ahead | None:
@@ -76,9 +89,10 @@ def _why(window: Ahead) -> str:
 
 
 def _take_back(home: Home, known: dict[str, float], answer: Evaluation, keep: bool) -> None:
-    """Orders whose window was reset; while one is full, those of its sessions stay: they may be stopped already."""
+    """Orders whose window was reset; while one is full, those of its sessions stay: they may be stopped already. What was
+    ordered since this evaluation was made, another one knew better."""
     for session, until in known.items():
-        if until <= clock.now() or not keep:
+        if until <= clock.now() or (not keep and _written(home.drain / f"{session}.json") < answer.time):
             session_notes.drop(home.drain, session)
 
 
@@ -89,6 +103,13 @@ def _orders(home: Home) -> dict[str, float]:
     except FileNotFoundError:
         return {}
     return {name[:-5]: _until(home.drain / name) for name in names if name.endswith(".json")}
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _until(path: Path) -> float:

@@ -285,3 +285,37 @@ def test_an_overload_waits_for_the_accounts_limit_not_for_a_models(scene: Scene)
     scene.stop_failure(8, "Please run /login", "authentication_failed", session="d")
     (step,) = [step for step in scene.plan(scene.look(9)) if step.session.id == "b"]
     assert step.action == "handoff" and step.limit is not None and step.limit.type == "five_hour"
+
+
+def _drain(scene: Scene, second: float, until: float = 7200.0, **more: Any) -> None:
+    facts = {"session_id": "s", "window": "five_hour", "until": START + until, "used": 97, **more}
+    scene.event(second, event="drain", source="hook", **facts)
+
+
+def test_a_drained_session_stands_still_until_the_reset(scene: Scene) -> None:
+    scene.hook(0, "UserPromptSubmit", entrypoint="sdk-cli")
+    _drain(scene, 10)
+    scene.line(
+        11, type="user", message={"role": "user", "content": [{"type": "tool_result", "content": "written late"}]}
+    )
+    scene.hook(12, "SessionEnd", entrypoint="sdk-cli")
+    (step,) = scene.plan(scene.look(15))
+    assert (step.action, step.limit and step.limit.resets_at) == ("handoff", START + 7200)
+    scene.hook(16, "UserPromptSubmit", prompt="p2", entrypoint="sdk-cli")
+    assert scene.plan(scene.look(17)) == []
+    # Soon again: another stop, which is acted upon anew.
+    _drain(scene, 18)
+    _drain(scene, 25, until=9000)
+    scene.hook(26, "SessionEnd", entrypoint="sdk-cli")
+    (step,) = scene.plan(scene.look(27))
+    assert step.session.stop is not None and not step.session.stop.acted
+    assert step.limit is not None and step.limit.resets_at == START + 9000
+
+
+@pytest.mark.parametrize("more", [{"window": "ever"}, {"until": -1}, {"until": "soon"}, {"session_id": 7}], ids=str)
+def test_a_drain_that_makes_no_sense_is_counted_and_stops_nothing(scene: Scene, more: dict[str, Any]) -> None:
+    scene.hook(0, "UserPromptSubmit", entrypoint="sdk-cli")
+    facts = {"session_id": "s", "window": "five_hour", "until": START + 7200, "used": 97, **more}
+    scene.event(5, event="drain", source="hook", **facts)
+    answer = scene.look(10)
+    assert answer.stopped == [] and answer.document["damaged_lines"] == 1
