@@ -63,6 +63,8 @@ def _status(settings: config.Config, answer: Evaluation) -> list[str]:
     lines = [f"{settings.pc} {answer.status}, {whose}"]
     for signal in answer.signals:
         lines.append(f"  {signal.status}: {signal.text} (seen {_ago(signal.age)}, {signal.confidence:.0%} sure)")
+    if not answer.aheads and not answer.limits:
+        lines.append("  how much is left is not known: no percentages were seen, and no limit with a reset was met yet")
     return lines + [f"  {ahead.in_words(one)}" for one in answer.aheads]
 
 

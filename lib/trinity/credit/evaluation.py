@@ -8,24 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from trinity import clock, files, locks
 from trinity.config import Config
-from trinity.credit import ahead, event_log, picture, status, transcripts
+from trinity.credit import ahead, event_log, pace, picture, status, transcripts
 from trinity.credit.ahead import Ahead
 from trinity.credit.event_log import Reading
 from trinity.credit.fold import Folder
 from trinity.credit.limits import Limit
-from trinity.credit.picture import DRAINED, Picture, Session
+from trinity.credit.picture import DRAINED, FIRST_SWEEP, Picture, Session
 from trinity.credit.status import Signal
 from trinity.credit.window import Counts
 from trinity.home import Home
 
-# How far back the first sweep looks for sessions that stopped before anything was recorded.
-_FIRST_SWEEP = 6 * 3600.0
 # A transcript is written a moment before or after the clock is read.
 _SWEEP_OVERLAP = 120.0
 _FIRST_BYTES = 32_000_000
@@ -78,7 +76,7 @@ def judge(config: Config, held: Picture, now: float, told: Sequence[Signal] = ()
     ladder = config.ladder
     _expire(held, now)
     counts = held.window.counts(now, ladder.window_minutes * 60)
-    aheads = _aheads(held, now)
+    aheads = _aheads(config, held, now)
     found = status.signals(now, ladder, counts, held.window.recorded, held.window.transcripts, held.limits, aheads)
     if not any(limit.scope == "account" and limit.type != "auth" for limit in held.limits):
         short = _short_limit(found, counts, ladder.transient_reset_seconds)
@@ -108,9 +106,13 @@ def _runs_alone(session: Session, now: float) -> bool:
     )
 
 
-def _aheads(held: Picture, now: float) -> list[Ahead]:
-    found = (ahead.of_allowance(name, allowance, now) for name, allowance in held.allowances.items())
-    return [one for one in found if one is not None]
+def _aheads(config: Config, held: Picture, now: float) -> list[Ahead]:
+    """By the provider's percentages where they are known, else by what was learned."""
+    told = ((name, ahead.of_allowance(name, allowance, now)) for name, allowance in held.allowances.items())
+    known = {name: one for name, one in told if one is not None}
+    held.pace.settle(config.account.id, known, now)
+    learned = {name: held.pace.ahead(name, now) for name in pace.NAMES if name not in known}
+    return [*known.values(), *(one for one in learned.values() if one is not None)]
 
 
 def _stands_still(session: Session, since: float) -> bool:
@@ -144,13 +146,16 @@ def _fold(home: Home, config: Config, held: Picture, now: float) -> None:
     held.position = reading.position
     held.damaged += reading.damaged
     # The clock may have been set back since the last sweep.
-    since = min(held.swept_at, now) - _SWEEP_OVERLAP if held.swept_at else now - _FIRST_SWEEP
+    since = min(held.swept_at, now) - _SWEEP_OVERLAP if held.swept_at else now - FIRST_SWEEP
     for path in _changed(config, held, since):
         try:
-            facts, cursor = transcripts.read_new(path, held.cursors.get(str(path)), _FIRST_BYTES)
+            known = held.cursors.get(str(path))
+            facts, cursor = transcripts.read_new(path, known, _FIRST_BYTES)
         except OSError:
             continue  # removed or not readable; the next sweep sees it again
         held.cursors[str(path)] = cursor
+        # What stood in a conversation before it was met is a copy: carried from another PC, or of one that was forked.
+        folder.spent_since = since if held.swept_at and known is None else 0.0
         for fact in facts:
             folder.fact(str(path), fact)
     held.swept_at = now
@@ -194,6 +199,7 @@ def _document(
             for name, allowance in held.allowances.items()
             if (used := allowance.used(now)) is not None
         },
+        "learned": [asdict(wall) for wall in held.pace.walls],
         "ahead": {one.name: one.document() for one in aheads},
         "damaged_lines": held.damaged,
         "recent_errors": [{"type": kind, "timestamp": clock.iso(t)} for kind, t in held.errors],

@@ -37,6 +37,8 @@ class Folder:
         self.picture = picture
         self.ladder = ladder
         self.latest = now + _AHEAD
+        # Tokens of an earlier time are not counted: they were used elsewhere, or are counted already.
+        self.spent_since = 0.0
 
     def event(self, event: dict[str, Any]) -> None:
         """One line of the event log; what has no time is counted as damaged, an unknown kind is skipped."""
@@ -60,6 +62,8 @@ class Folder:
             return
         if isinstance(fact, transcripts.ApiCall):
             self._call(path, fact)
+        elif isinstance(fact, transcripts.Spent):
+            self._spent(fact)
         elif isinstance(fact, transcripts.ApiError):
             self._error_line(path, fact)
         elif isinstance(fact, transcripts.Progress) and fact.session_id and not fact.sidechain:
@@ -136,12 +140,17 @@ class Folder:
 
     def _call(self, path: str, call: transcripts.ApiCall) -> None:
         slow = call.latency_seconds is not None and call.latency_seconds > self.ladder.slow_seconds
+        self._spent(call)
         self.picture.window.add_call(call.time, call.latency_seconds, slow)
         if call.latency_seconds is not None:
             self.picture.window.transcripts.add(call.time, slow)
         # The client names a transcript after its session; a subagent's answers are nobody's here.
         session = self.picture.sessions.get(Path(path).stem)
         self._answered(call.time - (call.latency_seconds or 0.0), call.model, session)
+
+    def _spent(self, fact: transcripts.ApiCall | transcripts.Spent) -> None:
+        if fact.weight > 0 and fact.time >= self.spent_since:
+            self.picture.pace.add(fact.time, fact.weight)
 
     def _error_line(self, path: str, fact: transcripts.ApiError) -> None:
         if not fact.session_id:
@@ -201,6 +210,8 @@ class Folder:
             stop.limit = incident.limit.document() if incident.limit is not None else None
 
     def _limit(self, limit: Limit, session_id: str) -> None:
+        if limit.scope == "account":
+            self.picture.pace.meet(limit.type, limit.resets_at, limit.seen_at)
         same = [known for known in self.picture.limits if _key(known) == _key(limit)]
         if any(known.seen_at > limit.seen_at + _SAME_MOMENT for known in same) or self._is_over(limit, session_id):
             return  # older news of a limit that was seen again since, or that has ended

@@ -15,11 +15,12 @@ from typing import Any
 
 from trinity import files
 from trinity.config import Config
-from trinity.credit import event_log, window
+from trinity.credit import event_log, pace, window
 from trinity.credit.allowance import Allowance
 from trinity.credit.event_log import Position
 from trinity.credit.incidents import Incident
 from trinity.credit.limits import Limit
+from trinity.credit.pace import Pace
 from trinity.credit.transcripts import Cursor
 from trinity.credit.window import Window
 from trinity.errors import BadRecord
@@ -30,6 +31,8 @@ DRAINED = "drain"  # the kind of a stop that a hook made before the limit, and t
 _SESSION_SECONDS = 2 * 86400.0
 _LONGEST_LIMIT = 8 * 86400.0  # the weekly ones, and a day more
 _INCIDENT_SECONDS = 86400.0
+# How far back the first sweep looks for sessions that stopped before anything was recorded.
+FIRST_SWEEP = 6 * 3600.0
 _CACHE_BYTES = 64_000_000
 
 
@@ -83,6 +86,7 @@ class Picture:
     limits: list[Limit] = field(default_factory=list)
     allowances: dict[str, Allowance] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
     incidents: dict[str, list[Incident]] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
     errors: list[tuple[str, float]] = field(default_factory=list)
@@ -124,7 +128,11 @@ def load(home: Home, config: Config, now: float) -> Picture:
     except (BadRecord, KeyError, TypeError, ValueError, AttributeError):
         files.quarantine(home, path, "not a picture of this version; built anew from the log")
     since = now - config.ladder.window_minutes * 60
-    return Picture(born=now, position=event_log.position_at(home, since), limits=_last_limits(home, now))
+    known = _last_state(home)
+    made = Picture(born=now, position=event_log.position_at(home, since), limits=_last_limits(known, now))
+    # Transcripts are read anew from so far back; what was used before is not known any more.
+    made.pace = Pace(since=now - FIRST_SWEEP, walls=pace.walls_from(known.get("learned")))
+    return made
 
 
 def save(home: Home, picture: Picture) -> None:
@@ -138,11 +146,18 @@ def save(home: Home, picture: Picture) -> None:
     files.replace(temporary, path)
 
 
-def _last_limits(home: Home, now: float) -> list[Limit]:
+def _last_state(home: Home) -> dict[str, Any]:
     try:
         document = files.read_json(home.credit_state_file)
+    except (FileNotFoundError, BadRecord):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _last_limits(document: Mapping[str, Any], now: float) -> list[Limit]:
+    try:
         found = [Limit.from_document(entry) for entry in document.get("limits", [])]
-    except (FileNotFoundError, BadRecord, KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return []
     return [limit for limit in found if limit.in_force(now)]
 
@@ -159,6 +174,7 @@ def _document(picture: Picture) -> dict[str, Any]:
         "incidents": [incident.document() for known in picture.incidents.values() for incident in known],
         "cursors": [cursor.document() for cursor in picture.cursors.values()],
         "errors": picture.errors,
+        "pace": picture.pace.document(),
         "asked_at": picture.asked_at,
         "swept_at": picture.swept_at,
         "damaged": picture.damaged,
@@ -180,6 +196,7 @@ def _from_document(document: Mapping[str, Any]) -> Picture:
         # A transcript that was removed is forgotten here: history is the ledger's task.
         cursors={cursor.path: cursor for cursor in cursors if Path(cursor.path).exists()},
         errors=[(str(kind), float(t)) for kind, t in document["errors"]],
+        pace=Pace.from_document(document["pace"]) if "pace" in document else Pace(since=float(document["swept_at"])),
         asked_at=float(document["asked_at"]),
         swept_at=float(document["swept_at"]),
         damaged=int(document["damaged"]),

@@ -31,6 +31,8 @@ _KEPT = (
     "isApiErrorMessage",
     "error",
 )
+# An account that mixes models uses its allowance about so much slower or faster with one; the rest is learned.
+_FAMILIES = (("haiku", 0.33), ("opus", 1.67))
 # What the client writes as user lines without a person or a tool having said anything.
 _NOISE = re.compile(
     r"\s*(?:<(?:command-|local-command|bash-|user-memory|task-notification|system-reminder)|Caveat: "
@@ -57,7 +59,8 @@ class ApiError:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """An answered request: once per message id, whatever the number of its blocks. Latency in seconds, if known."""
+    """An answered request: once per message id, whatever the number of its blocks. Latency in seconds, if known;
+    `weight` as in `weight()`."""
 
     message_id: str
     request_id: str | None
@@ -65,6 +68,15 @@ class ApiCall:
     model: str | None
     latency_seconds: float | None
     sidechain: bool
+    weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A later block of an answer names more tokens than the first did: by so much more it weighs."""
+
+    time: float
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,7 @@ class OwnWait:
     text: str
 
 
-Fact = ApiError | ApiCall | Progress | OwnWait
+Fact = ApiError | ApiCall | Spent | Progress | OwnWait
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
@@ -125,6 +137,30 @@ def has_block(entry: Mapping[str, Any], kind: str) -> bool:
     message = entry.get("message")
     content = message.get("content") if isinstance(message, dict) else None
     return isinstance(content, list) and any(isinstance(b, dict) and b.get("type") == kind for b in content)
+
+
+def weight(message: Mapping[str, Any]) -> float:
+    """The tokens of an answer, weighed by what they cost beside an input token of the middle model: a measure of how
+    much of an allowance is used, not a price. 0 when the line names none."""
+    usage = message.get("usage")
+    if not isinstance(usage, dict):
+        return 0.0
+    written = usage.get("cache_creation")
+    hour = _tokens(written.get("ephemeral_1h_input_tokens")) if isinstance(written, dict) else 0
+    found = (
+        _tokens(usage.get("input_tokens"))
+        + 5 * _tokens(usage.get("output_tokens"))
+        + 0.1 * _tokens(usage.get("cache_read_input_tokens"))
+        + 1.25 * max(0, _tokens(usage.get("cache_creation_input_tokens")) - hour)
+        + 2 * hour
+    )
+    model = message.get("model")
+    name = model if isinstance(model, str) else ""
+    return found * next((factor for family, factor in _FAMILIES if family in name), 1.0)
+
+
+def _tokens(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9 else 0
 
 
 def is_auto_continuation(entry: Mapping[str, Any]) -> bool:

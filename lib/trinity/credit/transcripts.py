@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from trinity.credit import transcript_lines
-from trinity.credit.transcript_lines import ApiCall, ApiError, Fact, OwnWait, Progress, text_of
+from trinity.credit.transcript_lines import ApiCall, ApiError, Fact, OwnWait, Progress, Spent, text_of
 from trinity.credit.transcript_tail import Tail, tail_facts
 
-__all__ = ["ApiCall", "ApiError", "Cursor", "Fact", "OwnWait", "Progress", "Tail", "find", "read_new", "tail_facts"]
+__all__ = [
+    "ApiCall", "ApiError", "Cursor", "Fact", "OwnWait", "Progress", "Spent", "Tail", "find", "read_new", "tail_facts",
+]  # fmt: skip
 
 _MARKED = 256
 _BLOCK = 1 << 20
 _LONGEST_LINE = 64 * 1024 * 1024
 _REMEMBERED = 32  # message ids: the blocks of one message stand close together
+_WEIGHED = 4  # of these a further block may still come
 _MAX_LATENCY = 3600.0  # behind a longer silence was a sleeping machine, not a thinking model
 
 
@@ -43,6 +46,7 @@ class Cursor:
     turn: str | None = None
     asked_at: float | None = None
     messages: list[str] = field(default_factory=list)
+    weights: dict[str, float] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -113,7 +117,7 @@ def _mark(stream: BinaryIO, start: int, end: int) -> str:
 
 
 def _copy(cursor: Cursor) -> Cursor:
-    return replace(cursor, messages=list(cursor.messages))
+    return replace(cursor, messages=list(cursor.messages), weights=dict(cursor.weights))
 
 
 def _complete_lines(stream: BinaryIO, length: int) -> Iterator[bytes | int]:
@@ -165,6 +169,7 @@ class _Reader:
     def finish(self) -> None:
         self.facts.extend(self.progress.values())
         self.cursor.messages = self.cursor.messages[-_REMEMBERED:]
+        self.cursor.weights = {name: self.cursor.weights.get(name, 0.0) for name in self.cursor.messages[-_WEIGHED:]}
 
     def _assistant(self, entry: dict[str, Any]) -> None:
         time = transcript_lines.timestamp(entry)
@@ -178,8 +183,16 @@ class _Reader:
         sidechain = entry.get("isSidechain") is True
         self._progress(entry, time, "assistant", sidechain)
         message_id = message.get("id")
-        if not isinstance(message_id, str) or message_id in self.cursor.messages:
+        if not isinstance(message_id, str):
             return
+        weight = transcript_lines.weight(message)
+        if message_id in self.cursor.messages:
+            more = weight - self.cursor.weights.get(message_id, weight)
+            if more > 0:
+                self.cursor.weights[message_id] = weight
+                self.facts.append(Spent(time, more))
+            return
+        self.cursor.weights[message_id] = weight
         self.cursor.messages.append(message_id)
         if len(self.cursor.messages) > 4 * _REMEMBERED:
             del self.cursor.messages[:-_REMEMBERED]
@@ -196,6 +209,7 @@ class _Reader:
                 model if isinstance(model, str) else None,
                 latency,
                 sidechain,
+                weight,
             )
         )
 

@@ -21,6 +21,7 @@ from trinity.credit.ahead import Ahead
 from trinity.credit.evaluation import Evaluation
 from trinity.credit.picture import DRAINED, Session
 from trinity.home import Home
+from trinity.relay.rounds import Round
 from trinity.work import session_notes
 
 # A window that starts anew within this time is waited for by working on.
@@ -63,9 +64,9 @@ def withdraw(home: Home, record: Mapping[str, Any]) -> None:
         session_notes.drop(home.drain, session["session_id"])
 
 
-def has_stopped(home: Home, config: Config, session_id: str | None) -> bool:
+def has_stopped(made: Round, session_id: str | None) -> bool:
     """Was this session drained a moment ago? Asks the event log, for the order may be gone already."""
-    for session in evaluation.evaluate(home, config).stopped:
+    for session in evaluation.evaluate(made.home, made.config).stopped:
         if session.id == session_id and session.stop is not None and session.stop.kind == DRAINED:
             # What was not parked for so long will not be: then a person has to look at it.
             return session.stop.time > clock.now() - _LINGERING

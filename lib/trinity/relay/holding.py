@@ -47,9 +47,7 @@ def _begin(made: Round, record: Record, mode: str) -> str:
         return _release(made, record, "this epoch was started before")
     went_on = starting.continued(record)
     if went_on:
-        return finish(made, record, text)
-    if tail is not None and tail.ends_with != "answer" and drain.has_stopped(made.home, made.config, tail.session_id):
-        # The evaluation parks this handoff again.
+        return finish(made, record, went_on)
     open_in = starting.open_in(record, mode)
     if open_in:
         return _release(made, record, open_in)
@@ -191,29 +189,18 @@ def _ended(made: Round, record: Record, tail: transcript_tail.Tail | None) -> st
     """The started client is gone and had answered: was the work finished, or stopped in the middle?"""
     error = tail.error if tail is not None else None
     verdict = tail.verdict if tail is not None else None
+    drained = tail is not None and tail.ends_with != "answer" and drain.has_stopped(made, tail.session_id)
+    if drained or (verdict is not None and verdict.kind == "hard"):
+        # The evaluation parks this handoff again.
+        made.waiting.append((record, "stopped again"))
+        made.due(made.now + made.config.interval_seconds)
+        return "stopped again"
     if error is not None and verdict is not None:
-        if verdict.kind == "hard":
-            # The evaluation parks this handoff again.
-            made.waiting.append((record, "stopped again"))
-            made.due(made.now + made.config.interval_seconds)
-            return "stopped again"
         if verdict.kind in ("transient", "auth"):
             return _limited(made, record, verdict, error.text)
         text = f"the resumed session has ended by an error: {error.text}"
         program.log(made.home, "alarms", f"handoff {record['id']}: {text}")
-<<<<<<< HEAD
         return finish(made, record, text)
-    session = str((starting.journal_entry(made.home, record) or {}).get("session_id") or "")
-    if tail is not None and tail.ends_with == "tool_result" and session and drain.ordered(made.home, session):
-        # Drained: the evaluation parks this handoff again.
-=======
-        return _done(made, record, text)
-    if tail is not None and tail.ends_with != "answer" and drain.has_stopped(made.home, made.config, tail.session_id):
-        # The evaluation parks this handoff again.
->>>>>>> 0129f3a (relay: a session drained twice within seconds is parked twice; an order is not meant for the next start)
-        made.waiting.append((record, "stopped again, between two tools"))
-        made.due(made.now + SOON_SECONDS)
-        return "stopped again"
     if tail is not None and tail.ends_with in ("prompt", "tool_use", "tool_result"):
         # Killed, or the machine went down. A person may have meant it, so a person says that it shall go on.
         text = "the resumed session ended in the middle of its work"

@@ -21,6 +21,7 @@ from trinity.credit.transcripts import Cursor
 from trinity.errors import TrinityError
 from trinity.fleet import journal
 from trinity.home import Home
+from trinity.relay import drain
 from trinity.work import client as clients
 from trinity.work import launch, prompt
 
@@ -61,6 +62,7 @@ def start(home: Home, config: Config, record: Record, entry: dict[str, Any]) -> 
     """Start the client for `record` as `entry` says; the entry with pid, started_at and where. Raises TrinityError."""
     session = entry.get("session") or (record.get("sessions") or [{}])[0]
     _check_profile(config, session.get("config_dir"))
+    drain.withdraw(home, record)
     fresh = bool(entry.get("new"))
     told = prompt.new_session(record) if fresh else prompt.resume(record)
     if entry.get("note"):
