@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import marshal
 import os
-import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from trinity.usage import transcript
+from trinity.usage.child import Child, start
 
 # path, bytes to read, offset, state, what was carried
 Job = tuple[str, int, int, dict[str, Any], list[tuple[int, str]]]
 _WORTH = 24_000_000
-_MESSAGE = 8
+_SIZE = 8
+_AHEAD = 2
 
 
 def read_all(jobs: list[Job]) -> Iterator[dict[str, Any]]:
@@ -30,20 +31,18 @@ def read_all(jobs: list[Job]) -> Iterator[dict[str, Any]]:
     import queue
     import threading
 
-    answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-    helper = threading.Thread(target=_there, args=(left, answers), daemon=True)
+    answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    child = start(serve)
+    # A thread of its own waits for the child, so that this one need not.
+    helper = threading.Thread(target=_there, args=(child, left, answers), daemon=True)
     helper.start()
     for answer in _here(left):
         yield answer
         while not answers.empty():
-            other = answers.get()
-            if other is not None:
-                yield other
+            yield answers.get()
     helper.join()
     while not answers.empty():
-        other = answers.get()
-        if other is not None:
-            yield other
+        yield answers.get()
     yield from _here(left)  # what a dead child gave back
 
 
@@ -63,41 +62,31 @@ def _reading(job: Job) -> dict[str, Any] | None:
     return transcript.read(path, offset, state, carried)
 
 
-def _there(left: deque[Job], answers: Any) -> None:
-    lib = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = f"import sys; sys.path.insert(0, {lib!r}); from trinity.usage import crew; crew.serve()"
-    try:
-        child = _start([sys.executable, "-I", "-S", "-c", code])
-    except OSError:
-        return
+def _there(child: Child, left: deque[Job], answers: Any) -> None:
     sent: deque[Job] = deque()
     try:
         while True:
             # One ahead, so that the child never waits for an answer to be taken.
-            while left and len(sent) < 2:
+            while left and len(sent) < _AHEAD:
                 try:
-                    one = left.pop()
+                    sent.append(left.pop())
                 except IndexError:
                     break
-                sent.append(one)
-                _send(child.stdin, one)
+                _send(child.stdin, sent[-1])
             if not sent:
-                break
+                return
             answer = _receive(child.stdout)
-            answers.put(answer)
             sent.popleft()
+            if answer is not None:
+                answers.put(answer)
     except (OSError, EOFError, ValueError, TypeError):
         left.extend(sent)
     finally:
-        child.stdin.close()
-        child.stdout.close()
-        child.kill()
-        child.wait()
+        child.end()
 
 
-def serve() -> None:
+def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
     """The child: jobs from stdin, readings to stdout, until stdin ends."""
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     try:
         while True:
             _send(stdout, _reading(_receive(stdin)))
@@ -105,30 +94,14 @@ def serve() -> None:
         return
 
 
-def _send(stream: Any, document: Any) -> None:
+def _send(stream: BinaryIO, document: Any) -> None:
     data = marshal.dumps(document)
-    stream.write(len(data).to_bytes(_MESSAGE, "little") + data)
+    stream.write(len(data).to_bytes(_SIZE, "little") + data)
     stream.flush()
 
 
-def _receive(stream: Any) -> Any:
-    size = stream.read(_MESSAGE)
-    if len(size) < _MESSAGE:
+def _receive(stream: BinaryIO) -> Any:
+    size = stream.read(_SIZE)
+    if len(size) < _SIZE:
         raise EOFError
-    data = stream.read(int.from_bytes(size, "little"))
-    return marshal.loads(data)
-
-
-if sys.platform == "win32":
-
-    def _start(command: list[str]) -> Any:
-        import subprocess
-
-        pipe, hidden = subprocess.PIPE, subprocess.CREATE_NO_WINDOW
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, creationflags=hidden)
-else:
-
-    def _start(command: list[str]) -> Any:
-        import subprocess
-
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    return marshal.loads(stream.read(int.from_bytes(size, "little")))

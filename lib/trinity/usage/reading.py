@@ -7,19 +7,29 @@ imports of the rest, results are what `marshal` takes.
 
 from __future__ import annotations
 
-from calendar import timegm
+from datetime import date
 from typing import Any
 
 from trinity.usage import lines, shapes, tasks
 
 _MINUTES = 20_000
+_EPOCH = date(1970, 1, 1).toordinal()
 _NEAR = 80
+_AROUND = 500
 _TASK_TOOLS = frozenset(name.encode() for name in tasks.TOOLS)
 _LONGEST_WAIT = 3600.0  # behind a longer silence was a sleeping machine, not a thinking model
 
 
 # How a line begins and what stands behind its content, as matches, and where it begins and ends.
 Line = tuple[Any, Any, int, int]
+
+
+class _Numbers(dict[tuple[Any, ...], int]):
+    """Numbers what is asked for, from 0 on."""
+
+    def __missing__(self, key: tuple[Any, ...]) -> int:
+        number = self[key] = len(self)
+        return number
 
 
 class Reading:
@@ -30,8 +40,8 @@ class Reading:
         self.errors: list[tuple[str, float, str, str, str]] = []
         self.brought: list[str] = []
         self.aside: dict[str, int] = {}
-        self.origins: dict[tuple[Any, ...], int] = {}
-        self.kinds: dict[tuple[Any, ...], int] = {}
+        self.origins = _Numbers()
+        self.kinds = _Numbers()
         self.tasks = tasks.Tasks(state)
         self.asked: float = state.get("asked", 0.0)
         self.began: float = state.get("began", 0.0)
@@ -48,8 +58,7 @@ class Reading:
     def piece(self, data: bytes, end: int, offset: int) -> None:
         """The whole lines of `data[:end]`, which stand at `offset` of the file."""
         if not self.began:
-            self.question = (0, end)
-            self.began = self.moment(data)
+            self.began = _moment(data, data.find(shapes.TIMESTAMP, 0, end))
         find, rfind = data.find, data.rfind
         begin, usage_of = shapes.BEGIN.match, shapes.USAGE.match
         start = fast = 0
@@ -121,25 +130,16 @@ class Reading:
         agent, model, own, own_too, model_too, _, _ = match.groups()
         given, written, read, long, out, search, fetch, tier, long_too, _, speed = used.groups()
         time = base + float(second)
-        asked = self.moment(data) if self.question is not None else self.asked
+        asked = self.asked if self.question is None else self.moment(data)
         self.asked = 0.0
-        seconds = time - asked
-        given, written, read, out, long = int(given), int(written), int(read), int(out), int(long or long_too or 0)
-        if long > written:
-            long = written
-        origin = (session, agent, cwd, self.tasks.current)
-        place = self.origins.get(origin)
-        if place is None:
-            place = self.origins[origin] = len(self.origins)
-        sort = (model or model_too, tier, speed)
-        number = self.kinds.get(sort)
-        if number is None:
-            number = self.kinds[sort] = len(self.kinds)
+        given, written, read, out = int(given), int(written), int(read), int(out)
+        long = min(int(long or long_too or 0), written)
         key = (own or own_too).decode()
         row = [
-            key, request.decode() if request else "", time, place, number,
+            key, request.decode() if request else "", time,
+            self.origins[session, agent, cwd, self.tasks.current], self.kinds[model or model_too, tier, speed],
             given, out, read, written - long, long, int(search or 0), int(fetch or 0), "",
-            seconds if 0 <= seconds <= _LONGEST_WAIT else None,
+            time - asked if asked and 0 <= time - asked <= _LONGEST_WAIT else None,
             1 if other_session and other_session != session else 0, offset + start < self.foreign,
             given + out + read + written,
         ]  # fmt: skip
@@ -156,13 +156,12 @@ class Reading:
         """When the question was asked that stands in `data`; 0 where there is none."""
         if self.question is None:
             return 0.0
-        at = data.find(shapes.TIMESTAMP, *self.question)
-        found = shapes.MOMENT.match(data, at) if at >= 0 else None
+        begun, ended = self.question
         self.question = None
-        if found is None:
-            return 0.0
-        minute, second = found.groups()
-        return max(0, _minutes.get(minute) or _minute(minute)) + float(second)
+        # What a tool said stands twice in its line, the time between: there it is looked for first.
+        middle = (begun + ended) // 2
+        at = data.find(shapes.TIMESTAMP, max(begun, middle - 2 * _AROUND), min(ended, middle + _AROUND))
+        return _moment(data, at if at >= 0 else data.find(shapes.TIMESTAMP, begun, ended))
 
     def add(self, row: list[Any]) -> list[Any]:
         """Keep the largest row of a message; the row that is kept."""
@@ -205,8 +204,7 @@ class Reading:
             self.put_aside(str(why))
             return
         for one in found:
-            one[3] = self.origins.setdefault(one[3], len(self.origins))
-            one[4] = self.kinds.setdefault(one[4], len(self.kinds))
+            one[3], one[4] = self.origins[one[3]], self.kinds[one[4]]
             self.add([*one, offset < self.foreign, sum(one[5:10])])
         if any(name.encode() in line for name in tasks.TOOLS):
             self.tasks.called(line)
@@ -233,15 +231,23 @@ def _name_tool(row: list[Any], name: str) -> None:
         row[12] = f"{row[12]},{name}"
 
 
+def _moment(data: bytes, at: int) -> float:
+    found = shapes.MOMENT.match(data, at) if at >= 0 else None
+    if found is None:
+        return 0.0
+    minute, second = found.groups()
+    return max(0, _minutes.get(minute) or _minute(minute)) + float(second)
+
+
 _minutes: dict[bytes, int] = {}
 
 
 def _minute(text: bytes) -> int:
     """Epoch seconds of `2026-11-29T20:24`; -1 where there is no such minute."""
-    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
     hour, minute = int(text[11:13]), int(text[14:16])
     try:
-        made = timegm((year, month, day, hour, minute, 0)) if hour < 24 and minute < 60 else -1
+        days = date(int(text[:4]), int(text[5:7]), int(text[8:10])).toordinal() - _EPOCH
+        made = days * 86400 + hour * 3600 + minute * 60 if hour < 24 and minute < 60 else -1
     except ValueError:
         made = -1
     if len(_minutes) > _MINUTES:

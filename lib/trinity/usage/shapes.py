@@ -11,6 +11,7 @@ import re
 
 _PLAIN = rb'(?:"[^"\\]*+"|null|true|false|-?[\d.]+|\[\]|\{[^{}\\]*\}|\{"applied_edits":\[[^\[\]\\]*\]\})'
 _COUNT = rb"(\d{1,15})"
+_SELDOM = rb"(?:0|(\d{1,15}))"
 _NAME = rb'"([!#-\[\]-~]++)"'  # what needs no escape and is ASCII
 
 # 1 agent, 2 and 5 model, 3 and 4 message id, 6 tool: an answer. 7 is set for a user's line. Neither: it bills nothing.
@@ -25,16 +26,16 @@ BEGIN = re.compile(
 )  # fmt: skip
 BEHIND = b'],"stop_reason":'
 # 1 input, 2 cache written, 3 cache read, 4 of the written one hour, 5 output, 6 web searches, 7 web fetches, 8 tier, 9 one
-# hour where it stands behind, 10 iterations, 11 speed
+# hour where it stands behind, 10 iterations, 11 speed; what is mostly 0 is then no group
 USAGE = re.compile(
     rb'\],"stop_reason":(?:null|"\w+"),"stop_sequence":(?:null|"[^"\\]*"),(?:"stop_details":null,)?'
     rb'"usage":\{"input_tokens":'
     + _COUNT + rb',"cache_creation_input_tokens":' + _COUNT + rb',"cache_read_input_tokens":' + _COUNT
-    + rb'(?:,"cache_creation":\{"ephemeral_5m_input_tokens":\d{1,15},"ephemeral_1h_input_tokens":' + _COUNT + rb"\})?"
+    + rb'(?:,"cache_creation":\{"ephemeral_5m_input_tokens":\d{1,15},"ephemeral_1h_input_tokens":' + _SELDOM + rb"\})?"
     rb',"output_tokens":' + _COUNT + rb'(?:,"output_tokens_details":\{[^{}\\]*\})?'
-    rb'(?:,"server_tool_use":\{"web_search_requests":(\d{1,9}),"web_fetch_requests":(\d{1,9})\})?'
+    rb'(?:,"server_tool_use":\{"web_search_requests":' + _SELDOM + rb',"web_fetch_requests":' + _SELDOM + rb"\})?"
     rb'(?:,"service_tier":(?:null|"(\w*)"))?'
-    rb'(?:,"cache_creation":\{"ephemeral_1h_input_tokens":' + _COUNT + rb',"ephemeral_5m_input_tokens":\d{1,15}\})?'
+    rb'(?:,"cache_creation":\{"ephemeral_1h_input_tokens":' + _SELDOM + rb',"ephemeral_5m_input_tokens":\d{1,15}\})?'
     rb'(?:,"inference_geo":(?:null|"[^"\\]*"))?'
     rb'(?:,"iterations":(?:null|\[((?:[^\[\]{}\\]|\{(?:[^\[\]{}\\]|\{[^\[\]{}\\]*\})*\})*)\]))?'
     rb'(?:,"speed":(?:null|"(\w*)"))?(?:,"fallback_credit":null)?\}'

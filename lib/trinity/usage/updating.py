@@ -54,7 +54,7 @@ def bring(home: Home, profiles: Sequence[str], account: str, rebuild: bool = Fal
     except sqlite3.DatabaseError as error:
         if not ledger.damaged(error):
             raise
-    with locks.hold(home.locks / "usage.lock", timeout=_PATIENCE):
+    with locks.hold_inherited(home.locks / "usage.lock", timeout=_PATIENCE):
         try:
             with ledger.opened(home) as connection:
                 return _update(home, connection, found, account, rebuild)

@@ -433,7 +433,7 @@ def test_two_updates_at_once_count_once(desk: Desk) -> None:
 def test_an_update_beside_one_that_does_not_end_is_busy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.write(answered(1, "m1", usage(1, 1)))
     monkeypatch.setattr(updating, "_PATIENCE", 0.05)
-    with locks.hold(desk.home.locks / "usage.lock"), pytest.raises(Busy):
+    with locks.hold_inherited(desk.home.locks / "usage.lock"), pytest.raises(Busy):
         desk.update()
 
 
