@@ -113,3 +113,14 @@ def test_output_may_go_to_a_file(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as stream:
         assert repository.run("cat-file", "blob", oid, stdout=stream) == b""
     assert (tmp_path / "out").read_bytes() == b"x" * 100_000
+
+
+def test_settings_are_added_as_git_would_write_them(tmp_path: Path) -> None:
+    bare = git.init_bare(tmp_path / "bare.git", server=True)
+    git.add_settings(bare.path, {"core.sshCommand": "ssh -o BatchMode=yes # ;", "http.lowSpeedTime": "20"})
+    listed = dict(line.split("=", 1) for line in bare.run("config", "--list", "--local").decode().splitlines())
+    assert listed["core.sshcommand"] == "ssh -o BatchMode=yes # ;" and listed["http.lowspeedtime"] == "20"
+    assert {name.lower(): value for name, value in git.SERVER_SETTINGS.items()}.items() <= listed.items()
+    for key, value in (("a.b.c", "x"), ("a.b", 'x"'), ("a.b", "x\\"), ("a.b", "x\n")):
+        with pytest.raises(ValueError, match="no plain setting"):
+            git.add_settings(bare.path, {key: value})

@@ -101,9 +101,8 @@ class Clone:
         fresh = final.with_name(final.name + ".new")
         if fresh.exists():
             shutil.rmtree(fresh)
-        repository = git.init_bare(fresh)
-        for name, value in self._settings.items():
-            repository.run("config", name, value)
+        git.init_bare(fresh)
+        git.add_settings(fresh, self._settings)
         files.write_atomic(fresh / _MARK, (self.url + "\n").encode())
         if final.exists() or final.is_symlink():
             old = final.with_name(f"{final.name}.{time.time_ns()}")

@@ -75,6 +75,7 @@ class State:
         self._blobs = Blobs()
         self._operations: dict[str, str] = {}
         self._searched: str | None = None
+        self._latest: Snapshot | None = None
 
     def git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """A plumbing call for a snapshot."""
@@ -96,7 +97,9 @@ class State:
 
     def at(self, oid: str | None) -> Snapshot:
         """The state as it was at a commit."""
-        return Snapshot(oid, self, self._blobs)
+        if self._latest is None or self._latest.oid != oid:
+            self._latest = Snapshot(oid, self, self._blobs)
+        return self._latest  # a state never changes, and what was read of it stays read
 
     def last(self) -> Snapshot:
         """The last state seen by this PC, without asking the remote."""
