@@ -46,7 +46,7 @@ def play(stage: Stage) -> None:
     _see_it_go_on(stage, two, session, SAID[:1])
     _typing_is_refused(stage, one, session)
     _see_it_go_on(stage, three, session, SAID[:2])
-    record = stage.wait("PC1 knew that it is done", lambda: one.handoff(session, state="done"), 60)
+    record = stage.wait("PC1 knew that it is done", lambda: one.handoff(session, state="done"), 120)
     stage.tell("PC3 has finished; the handoff is done, and PC1 knows it")
     one.program("handoffs", "list", "--all")
     one.program("handoffs", "show", str(record["id"]))

@@ -56,7 +56,7 @@ def _see_it_resumed(stage: Stage, pc: Pc, session: str, reset: float) -> Request
     stage.tell(f"{max(0.0, reset - time.time()):.0f} s to the reset; nobody types anything")
     first = stage.wait("the session was resumed", lambda: stage.served(session, pc, reset), reset - time.time() + 90)
     stage.tell(f"the reset was {first.time - reset:.1f} s ago: the daemon has resumed session {session}")
-    stage.wait("the handoff was done", lambda: pc.handoff(session, state="done"), 60)
+    stage.wait("the handoff was done", lambda: pc.handoff(session, state="done"), 120)
     stage.wait("fixes.md was written", lambda: (pc.client.project / "fixes.md").exists())
     stage.tell("fixes.md is written too, and the handoff is done")
     resumed = {request.session for request in stage.api.main_requests()}

@@ -72,7 +72,7 @@ class Stage:
         found = (request for request in self.api.main_requests(session) if request.account == pc.client.token)
         return next((request for request in found if request.status == 200 and request.time >= after), None)
 
-    def wait(self, what: str, said: Callable[[], T | None], timeout: float = 60) -> T:
+    def wait(self, what: str, said: Callable[[], T | None], timeout: float = 120) -> T:
         """What `said()` returns as soon as it is something; raises DemoFailed with `what` when it never is."""
         end = time.monotonic() + timeout
         while not (answer := said()):
