@@ -61,9 +61,14 @@ class CreditMonitor:
         return self.evaluate().status
 
     def should_trigger_handoff(self) -> bool:
-        """Is the account exhausted, or so slow for a caller that its work should move?"""
+        """Is the account exhausted, or so slow for a caller that its work should move?
+
+        A budget that is used up is shown and moves nothing: it was set by a person, who may raise it.
+        """
         answer = self.evaluate()
-        return answer.status == "EXHAUSTED" or _gradual(answer)
+        return _gradual(answer) or any(
+            signal.status == "EXHAUSTED" and signal.name != "budget" for signal in answer.signals
+        )
 
 
 def _seconds(value: float) -> float:

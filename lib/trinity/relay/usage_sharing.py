@@ -21,7 +21,7 @@ from trinity.usage.day_record import Row
 from trinity.usage.fleet_rows import Fleet, Seen
 
 # A round that finds something new tells it at most so often: each time is a push.
-EVERY_SECONDS = 300.0
+EVERY_SECONDS = 900.0
 _QUARTER = 900
 
 

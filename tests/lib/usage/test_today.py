@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import CHECKOUT, Program
 from tests.lib.usage.filling import NOON, OPUS, bill
-from trinity import clock, config
+from trinity import CreditMonitor, clock, config
 from trinity.config import Account, Budget, Config
 from trinity.credit import evaluation
 from trinity.home import Home
@@ -127,6 +127,8 @@ def test_a_budget_counts_in_the_status_like_an_allowance(home: Home, settings: C
     answer = evaluation.evaluate(home, mine, told=today.signals(home, mine))
     assert answer.status == status
     assert [signal.name for signal in answer.signals] == ([] if status == "HEALTHY" else ["budget"])
+    config.save(home, mine)
+    assert not CreditMonitor(home.root).should_trigger_handoff()
 
 
 def test_a_budget_with_a_part_that_has_no_price_is_not_sure(home: Home, settings: Config) -> None:
