@@ -14,6 +14,7 @@ import pytest
 from tests.api.plan import bash
 from tests.clients import Client
 from tests.fake_api import ScriptedApi
+from tests.lib.work.stage import tree
 from tests.relay import remote_scan
 from tests.relay.conftest import Pc
 from trinity import git
@@ -205,8 +206,10 @@ def test_no_secret_is_in_any_object_of_the_remote_and_the_person_sees_what_staye
 
     _sh(work, f"echo {secrets.token('a stash')} >>changed.txt; git stash -q")
     stay = _worktree(work, secrets)
+    before = tree(work)
     sent = one.program("save_handoff", "--to", "PC2", "--session", stopped.session)
     assert sent.returncode == 0, sent.stderr
+    assert tree(work) == before, "no byte and no time of the worktree, the index, the references and the rest of .git"
 
     # The scan sees what did travel, in every place that secrets were put into.
     marks = Secrets()

@@ -97,12 +97,14 @@ def with_notes(record: dict[str, Any], notes: Sequence[str], where: str) -> dict
     """The record with what a person should know of what travels and what does not, as far as it fits; `where` names the
     log that has all of it."""
     lines = [redact(note)[:300] for note in notes]
-    for count in range(min(len(lines), _NOTES), 0, -1):
-        more = [f"and {len(lines) - count} more: {where}"] if count < len(lines) else []
-        made = {**record, "notes": [*lines[:count], *more]}
-        if len(files.dump_json(made)) < MAX_BYTES:
-            return made
-    return record
+    if not lines:
+        return record
+    shown = min(len(lines), _NOTES)
+    more = [f"and {len(lines) - shown} more: {where}"] if shown < len(lines) else []
+    noted = {**record, "notes": [*lines[:shown], *more]}
+    if len(files.dump_json(noted)) < MAX_BYTES:
+        return noted
+    return _fitting(noted, record["current_work"], record["task_queue"], record.get("excerpts", []))
 
 
 def _fitting(
@@ -118,7 +120,7 @@ def _fitting(
         }
         left_out = len(queue) - len(made["task_queue"])
         if left_out > 0:
-            made["current_work"]["not_listed"] = left_out
+            made["current_work"]["not_listed"] = left_out + int(work.get("not_listed") or 0)
         if len(files.dump_json(made)) < MAX_BYTES:
             break
     return made

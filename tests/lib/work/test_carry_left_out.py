@@ -71,6 +71,28 @@ def test_what_git_cannot_hold_is_listed(stage: Stage) -> None:
     assert stage.restore(parcel, "linked").equal
 
 
+def test_what_cannot_be_read_is_listed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.build("echo 1 >>a.txt; echo 2 >mine; echo 3 >>b.txt")
+    real = os.open
+
+    def refused(path: object, *arguments: int, **more: int) -> int:
+        # Who runs the tests may be root, whom no mode keeps out.
+        if isinstance(path, bytes) and path.endswith((b"/a.txt", b"/mine")):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *arguments, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refused)
+        parcel = stage.pack()
+    assert reasons(parcel) == {
+        "a.txt": "cannot be read: Permission denied",
+        "mine": "cannot be read: Permission denied",
+    }
+    restored = stage.restore(parcel, "linked")
+    assert restored.equal and (restored.target / "b.txt").read_text() == "two\n3\n"
+    assert (restored.target / "a.txt").read_text() == "one\n", "as it is in the repository, and said to be left out"
+
+
 def test_files_with_secrets_stay_and_are_in_no_object(stage: Stage) -> None:
     stage.build(
         f"echo 'API={TOKEN}' >.env; cp .env .env.local; printf '%s' '{KEY}' >deploy; cp deploy id_rsa; "

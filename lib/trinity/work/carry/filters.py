@@ -55,8 +55,14 @@ def attribute_texts(private: Private, seen: Look) -> list[bytes]:
 
 
 def _tracked(seen: Look) -> list[bytes]:
-    raw = seen.listing.raw
-    return [path for path in re.findall(rb"\t([^\0]*\.gitattributes)\0", raw) if path in seen.listing]
+    raw, ending = seen.listing.raw, _ATTRIBUTES + b"\0"
+    found = []
+    at = raw.find(ending)
+    while at >= 0:
+        record = raw[raw.rfind(b"\0", 0, at) + 1 : at + len(_ATTRIBUTES)]
+        found.append(record.partition(b"\t")[2])
+        at = raw.find(ending, at + 1)
+    return found
 
 
 def attributes(private: Private, paths: list[bytes], *names: str) -> list[tuple[bytes, bytes]]:

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trinity.git import Repository, together
 from trinity.work.carry import objects
@@ -46,7 +46,7 @@ class Listing:
     """The index as `ls-files -z -v --stage` writes it. A hundred thousand files are looked up, not taken apart."""
 
     raw: bytes
-    _asked: int = 0
+    _looked_up: dict[bytes, list[Line]] = field(default_factory=dict)
 
     @functools.cached_property
     def paths(self) -> list[bytes]:
@@ -74,16 +74,24 @@ class Listing:
 
     def lines(self, path: bytes) -> list[Line]:
         """The stages of a path, none when it is not in the index."""
-        self._asked += 1
-        if self._asked > _SINGLY or "_apart" in self.__dict__:
-            return self._apart.get(path, [])
+        known = self._looked_up.get(path)
+        if known is None:
+            many = len(self._looked_up) >= _SINGLY or "_apart" in self.__dict__
+            known = self._looked_up[path] = self._apart.get(path, []) if many else self._found(path)
+        return known
+
+    def _found(self, path: bytes) -> list[Line]:
+        ending = b"\t" + path + b"\0"
+        at = self.raw.find(ending)
+        while at >= 0 and b"\t" in (before := self.raw[self.raw.rfind(b"\0", 0, at) + 1 : at]):
+            at = self.raw.find(ending, at + 1)  # that was the end of another path, with a tab in it
         found = []
-        at = self.raw.find(b"\t" + path + b"\0")
         while at >= 0:
-            start = self.raw.rfind(b"\0", 0, at) + 1
-            if b"\t" not in self.raw[start:at]:  # else it is the end of another path, with a tab in it
-                found.append(_line(self.raw[start:at]))
-            at = self.raw.find(b"\t" + path + b"\0", at + 1)
+            found.append(_line(before))
+            after = at + len(ending)
+            end = self.raw.find(b"\t", after)  # its other stages come next
+            before = self.raw[after:end]
+            at = end if end >= 0 and self.raw.startswith(ending, end) else -1
         return found
 
     @functools.cached_property
