@@ -13,7 +13,8 @@ from tests.api.plan import bash
 from tests.clients import Client
 from tests.fake_api import ScriptedApi
 from tests.relay.conftest import PROMPT, Pc
-from trinity import git
+from trinity import config, git
+from trinity.usage import ledger, updating
 
 pytestmark = pytest.mark.posix
 TOKEN = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
@@ -92,6 +93,17 @@ def _nowhere(repository: Path, *secrets: bytes) -> None:
                 assert not any(secret in blob for secret in secrets)
 
 
+def _counted_where_paid(*pcs: Pc) -> None:
+    """Each PC's ledger has the answers that its own account got, and no other, though the conversation lies on all."""
+    for pc in pcs:
+        updating.update(pc.home, config.load(pc.home))
+        with ledger.opened(pc.home) as connection:
+            counted = connection.execute("SELECT COUNT(*), COUNT(DISTINCT session_id) FROM message").fetchone()
+        # Titles are asked for without tools, and stand in no transcript.
+        served = [r for r in pc.api.main_requests() if r.account == pc.client.token and r.status == 200]
+        assert counted == (len(served), 1), pc.story([])
+
+
 def test_work_goes_to_the_next_pc_and_comes_home(two: tuple[Pc, Pc]) -> None:
     one, two_ = two
     api, work = one.api, one.client.project
@@ -139,6 +151,7 @@ def test_work_goes_to_the_next_pc_and_comes_home(two: tuple[Pc, Pc]) -> None:
     api.lift()
     again = one.client.headless("what next?", "--resume", stopped.session, cwd=Path(back["session"]["cwd"]))
     assert again.returncode == 0 and "echo two > b.txt" in api.main_requests(stopped.session)[-1].text
+    _counted_where_paid(one, two_)
 
 
 def test_by_itself_it_goes_where_the_account_may_relieve_and_else_says_why_not(
