@@ -12,10 +12,12 @@ import pytest
 
 from tests import ccusage
 from tests.lib.usage.writing import FOLDER, Desk, answered, asked, line, moment, tool, usage
+from trinity import home as homes
 from trinity import locks
 from trinity.errors import Busy
 from trinity.home import Home
 from trinity.usage import brought, ledger, updating
+from trinity.work import conversation
 
 
 @pytest.fixture
@@ -482,6 +484,34 @@ def test_a_conversation_that_comes_home_counts_what_was_paid_here(
     desk.update()
     assert [row[0] for row in desk.rows("message_id")] == ["m1", "m3"]
     assert desk.tokens() == (5, 5, 0, 0)
+
+
+def test_from_pc_to_pc_and_home_each_pays_for_its_own_answers(tmp_path: Path) -> None:
+    pcs = []
+    for name in ("pc1", "pc2", "pc3"):
+        pcs.append(Desk(homes.open_home(tmp_path / name / "state", create=True), tmp_path / name / "profile"))
+    transcript = pcs[0].write(asked(0), answered(1, "m0", usage(1, 1)))
+    sub = transcript.with_suffix("") / "subagents" / "agent-a0.jsonl"
+    for number, desk in enumerate([pcs[1], pcs[2], pcs[0], pcs[1]], 1):
+        sub.parent.mkdir(parents=True, exist_ok=True)
+        with sub.open("ab") as stream:
+            stream.write(answered(number + 0.5, f"s{number - 1}", usage(100, 100), agent="a0"))
+        parts = tmp_path / f"parts{number}"
+        conversation.collect(transcript, parts)
+        brought.note(desk.home, "s1", parts)
+        cwd = tmp_path / f"work-e{number}"
+        placed = conversation.place(parts, desk.profile, cwd, "s1")
+        transcript, sub = placed.transcript, placed.session_folder / "subagents" / "agent-a0.jsonl"
+        with transcript.open("ab") as stream:
+            stream.write(asked(number + 1, folder=str(cwd)) + answered(number + 2, f"m{number}", usage(1, 1)))
+        if number % 2:
+            desk.update()
+    for rebuild in (False, True):
+        for desk in pcs:
+            desk.update(rebuild=rebuild)
+        counted = [[row[0] for row in desk.rows("message_id", order="message_id")] for desk in pcs]
+        assert counted == [["m0", "m3", "s0", "s3"], ["m1", "m4", "s1"], ["m2", "s2"]]
+    assert sum(desk.tokens()[0] for desk in pcs) == 5 + 400
 
 
 def test_a_new_account_counts_from_when_it_is_read(desk: Desk) -> None:
