@@ -53,7 +53,7 @@ def test_one_conversation_goes_round_the_fleet_and_is_whole_at_every_stop(three:
     stopped = three[0].client.headless(PROMPT, "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
     left = _git(work, *STATUS)
 
-    done = three[0].settle(lambda found: [r["state"] for r in found] == ["done"], timeout=120)[0]
+    done = three[0].settle(lambda found: [r["state"] for r in found] == ["done"], timeout=240)[0]
     assert [visit["pc"] for visit in done["visits"]] == ["PC2", "PC3", "PC1"] and done["owner"] == "PC1"
     assert [pc.resumes() for pc in three] == [1, 1, 1]
 
