@@ -23,7 +23,7 @@ _MARKS = tuple(dict.fromkeys(mark for _, marks in _TOKEN_BYTES.values() for mark
 _LOOSE_MARKS = tuple(mark.encode("ascii") for mark in LOOSE_MARKS)
 _TAG = re.compile(r"\[REDACTED-[a-z-]+-[0-9a-f]{6}\]")
 # The group that is the secret itself: what stands before it stays readable.
-_VALUES = ("authorization_value", "netrc_value", "assigned_quoted", "assigned_value")
+_VALUES = ("url_value", "authorization_value", "netrc_value", "assigned_quoted", "assigned_value")
 
 
 @dataclass(frozen=True)

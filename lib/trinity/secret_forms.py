@@ -13,7 +13,7 @@ TOKENS: dict[str, tuple[str, tuple[str, ...]]] = {
         r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
         ("PRIVATE KEY",),
     ),
-    "putty-key": (r"PuTTY-User-Key-File-\d:.*?(?:Private-MAC: \S+|\Z)", ("PuTTY-User-Key-File-",)),
+    "putty-key": (r"PuTTY-User-Key-File-\d:.*?(?:Private-MAC: [0-9a-fA-F]+|\Z)", ("PuTTY-User-Key-File-",)),
     "age": (r"AGE-SECRET-KEY-1[A-Z0-9]{20,}", ("AGE-SECRET-KEY-1",)),
     "anthropic": (r"sk-ant-[A-Za-z0-9_-]{8,}", ("sk-ant-",)),
     "openai": (r"(?<![A-Za-z0-9])sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}", ("sk-",)),
@@ -69,24 +69,24 @@ TOKENS: dict[str, tuple[str, tuple[str, ...]]] = {
 # What comes before a value, and its beginning: a reference to something is no secret.
 _GIVEN = r"[A-Za-z0-9_]{0,30}\\?[\"']?\s{0,4}(?:=>|:=|=|:)\s{0,4}"
 _NO_VALUE = r"(?![$<{%(\[]|(?:os|process|env|self|config|settings|args|this|REDACTED)\b\.?)"
-_VALUE = r"[^\s&'\"`\\\[\]()<>]{8,400}+(?!\()"
+_VALUE = r"[^\s&'\"`\\\[\]()<>]{8,400}+(?![(\[<])"
 
 # kind: form; the group `KIND_value`, when there is one, is the secret.
 LOOSE: dict[str, str] = {
-    "url-password": r"(?<=://)[^\s/:@]{1,200}:(?!\[REDACTED-)[^\s/@]{1,200}(?=@)",
+    "url-password": r"(?<=://)[^\s/:@]{1,200}:(?P<url_value>(?!\[REDACTED-)[^\s/@]{1,200})(?=@)",
     "authorization": r"(?i:bearer|basic)\s{1,4}(?P<authorization_value>(?=[A-Za-z._~+/=-]*[0-9])[A-Za-z0-9._~+/=-]{16,})",
     "netrc": r"machine\s+\S+\s+login\s+\S+\s+password\s+(?P<netrc_value>(?!\[REDACTED-)\S+)",
     "assigned": (
         r"(?i:passw(?:or)?d|passphrase|secret|(?:api|access|private|signing|encryption|account)[_-]?key"
         r"|(?:access|auth|refresh|bot|session)[_-]?token|_auth)"
         + _GIVEN
-        + r"(?:\\?[\"'](?P<assigned_quoted>"
+        + r"(?:\\?[\"'`](?P<assigned_quoted>"
         + _NO_VALUE
-        # Without quotes a plain word is more often a type or a name than a secret.
+        # Without quotes a word without a digit is more often a type or a name than a secret.
         + _VALUE
         + r")|(?P<assigned_value>"
         + _NO_VALUE
-        + r"(?=[^\s&'\"`\\]*[^a-z\s&'\"`\\])"
+        + r"(?=[^\s&'\"`\\]*[0-9!@#%^*+])"
         + _VALUE
         + r"))"
     ),
