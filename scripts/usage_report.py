@@ -81,7 +81,7 @@ def _fleet(state: Home, settings: Config, build: Callable[[Source, Kinds], dict[
     ]
     document["notes"] += shared.problems
     if shared.offline:
-        document["notes"].append(f"offline, other PCs are as they were seen last: {shared.offline}")
+        document["notes"].append(f"other PCs are as they were seen last: {shared.offline}")
     return document
 
 

@@ -122,6 +122,7 @@ class Config:
     carry: tuple[str, ...] = ()
     carry_permissions: bool = False
     budgets: tuple[Budget, ...] = ()
+    share_usage: bool = True
 
     def document(self) -> dict[str, Any]:
         """The file's content, as JSON has it: lists where the values are tuples."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from trinity import clock, files, program, schema
 from trinity.config import Config
-from trinity.errors import Busy, TrinityError
+from trinity.errors import TrinityError
 from trinity.fleet import rotation, usage_refs
 from trinity.fleet.snapshot import Refusal
 from trinity.fleet.usage_refs import INDEX, Published
@@ -38,7 +38,10 @@ class Shared:
 def share_now(home: Home, config: Config) -> Shared:
     """`share`, with the labels and kinds of the fleet's accounts: by id `(label, kind)`."""
     link = Link(home, config)
-    snapshot = link.refresh()
+    try:
+        snapshot = link.refresh()
+    except TrinityError as error:
+        snapshot, link.offline = link.state.last(), error.message
     shared = share(link)
     shared.offline = shared.offline or link.offline
     fleet = rotation.read(snapshot)
@@ -67,9 +70,11 @@ def share(link: Link, now: float | None = None, at_once: bool = True) -> Shared:
         published = usage_refs.read_all(link.state)
         mine = published.pop(pc, Published())
         with fleet_rows.opened(link.home) as fleet:
-            if news or not mine.files:
+            if not link.config.share_usage:
+                fleet.saw(pc, moment)
+            elif news or not mine.files:
                 _publish(link, fleet, mine, moment)
-    except Busy as error:
+    except TrinityError as error:  # away, or it refuses this PC: what is known is shown all the same
         shared.offline = error.message
         published = {}
     # Not held while git talks to the remote: another process may want the table.

@@ -132,6 +132,17 @@ def test_nothing_is_pushed_in_a_round_without_news(pc: Pc) -> None:
     assert usage_refs.read_all(one.state)["PC1"].files != ref
 
 
+def test_a_pc_that_does_not_share_reads_the_others_and_tells_nothing(pc: Pc) -> None:
+    one, two = pc("PC1"), pc("PC2")
+    one.config = replace(one.config, share_usage=False)
+    _bill(one, "m1", (1,))
+    _bill(two, "m2", (100,))
+    _all([two, one])
+    usage_sharing.share(one, at_once=False)
+    assert usage_refs.read_all(one.state).keys() == {"PC2"}
+    assert _sums(one.home)[""].tokens.total == 101 and _sums(two.home)[""].tokens.total == 100
+
+
 DAMAGE: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "not JSON": lambda record: b"{ torn",
     "it says it is of PC1": lambda record: files.dump_json({**record, "pc": "PC1"}),
