@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trinity.errors import Busy
+from trinity.errors import Busy, NewerRecord
 from trinity.home import Home
 
-VERSION = 5
+VERSION = 6
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS file (
@@ -44,10 +44,10 @@ CREATE TABLE IF NOT EXISTS billed (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS brought (message_id TEXT PRIMARY KEY, session_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS total (
-    quarter INTEGER NOT NULL, origin INTEGER NOT NULL, kind INTEGER NOT NULL, messages INTEGER NOT NULL,
+    time INTEGER NOT NULL, origin INTEGER NOT NULL, kind INTEGER NOT NULL, messages INTEGER NOT NULL,
     input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write_5m INTEGER NOT NULL,
     cache_write_1h INTEGER NOT NULL, web_search INTEGER NOT NULL, web_fetch INTEGER NOT NULL, seconds REAL NOT NULL,
-    timed INTEGER NOT NULL, PRIMARY KEY (quarter, origin, kind)
+    timed INTEGER NOT NULL, PRIMARY KEY (time, origin, kind)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS error (
     uuid TEXT PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, session_id TEXT NOT NULL, project TEXT NOT NULL,
@@ -59,16 +59,17 @@ CREATE TABLE IF NOT EXISTS call (
     cache_write_1h INTEGER, account TEXT NOT NULL, project TEXT, session_id TEXT, request_id TEXT, message_id TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS aside (reason TEXT PRIMARY KEY, lines INTEGER NOT NULL, last TEXT NOT NULL) WITHOUT ROWID;
+-- LEFT: a join whose columns are not asked for is then not made.
 CREATE VIEW IF NOT EXISTS message AS
     SELECT message_id, request_id, time, model, NULLIF(service_tier, '') AS service_tier, NULLIF(speed, '') AS speed,
         session_id, NULLIF(agent_id, '') AS agent_id, project, account, NULLIF(task, '') AS task, input, output,
         cache_read, cache_write_5m, cache_write_1h, web_search, web_fetch, tools, seconds
-    FROM billed JOIN origin ON origin.id = billed.origin JOIN kind ON kind.id = billed.kind;
+    FROM billed LEFT JOIN origin ON origin.id = billed.origin LEFT JOIN kind ON kind.id = billed.kind;
 CREATE VIEW IF NOT EXISTS summed AS
-    SELECT quarter * 900 AS time, model, NULLIF(service_tier, '') AS service_tier, NULLIF(speed, '') AS speed,
+    SELECT time, model, NULLIF(service_tier, '') AS service_tier, NULLIF(speed, '') AS speed,
         session_id, NULLIF(agent_id, '') AS agent_id, project, account, NULLIF(task, '') AS task, messages, input, output,
         cache_read, cache_write_5m, cache_write_1h, web_search, web_fetch, seconds, timed
-    FROM total JOIN origin ON origin.id = total.origin JOIN kind ON kind.id = total.kind;
+    FROM total LEFT JOIN origin ON origin.id = total.origin LEFT JOIN kind ON kind.id = total.kind;
 """
 
 
@@ -79,7 +80,7 @@ NAME = "usage.db"
 def opened(home: Home) -> Iterator[sqlite3.Connection]:
     """The ledger of `home`, made when there is none; what the block does is committed, or undone when it raises.
 
-    One that is damaged is put into quarantine, with what can be read of it saved into a new one.
+    One that is damaged, or of an older version, is put into quarantine, with what can be read of it saved into a new one.
     """
     connection = connect(home)
     try:
@@ -114,7 +115,11 @@ def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
+        if version > VERSION:
+            raise NewerRecord(str(path), version, VERSION)
+        if 0 < version < VERSION:
+            raise sqlite3.DatabaseError(f"malformed: tables of version {version}")
+        if not version:
             prepare(connection)
             path.chmod(0o600)
         connection.execute("PRAGMA synchronous=NORMAL")

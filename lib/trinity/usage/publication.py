@@ -14,11 +14,10 @@ from trinity.usage.prices import band_of
 
 _TASK = 200
 _COUNTS = ", ".join((*KINDS, "web_search"))
-_QUARTERS = DAY // 900
 # Whatever changes a day's record changes one of these sums.
 _MARKS = f"""
 SELECT day, GROUP_CONCAT(mark, ' ') FROM (
-    SELECT quarter / {_QUARTERS} AS day, 'm' || SUM(messages) || ' ' || SUM(input + 3 * output + 5 * cache_read
+    SELECT time / {DAY} AS day, 'm' || SUM(messages) || ' ' || SUM(input + 3 * output + 5 * cache_read
         + 7 * cache_write_5m + 11 * cache_write_1h + 13 * web_search) || ' ' || SUM(origin * messages) || ' '
         || SUM(kind * messages) || ' ' || SUM(timed) AS mark FROM total GROUP BY 1
     UNION ALL SELECT CAST(time / {DAY} AS INTEGER), 'e' || COUNT(*) FROM error GROUP BY 1

@@ -1,4 +1,4 @@
-"""A damaged ledger: put into quarantine, and what can still be read of it saved into a new one.
+"""A damaged ledger, or one of an older version: put into quarantine, and what can still be read of it saved into a new one.
 
 The transcripts that exist fill the rest at the next update; only what is in neither is lost, and nothing is deleted.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from trinity import files, program
 from trinity.home import Home
-from trinity.usage import ledger
+from trinity.usage import ledger, storing
 
 _KEPT = ("origin", "kind", "billed", "brought", "error", "call", "aside")
 
@@ -42,7 +43,10 @@ def _salvage(path: Path, fresh: Path) -> tuple[int, str]:
         ledger.prepare(new)
         new.execute("PRAGMA journal_mode=DELETE")
         for table in _KEPT:
-            columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
+            there = _columns(path, table)
+            columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})") if row[1] in there]
+            if not columns:
+                continue
             insert = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
             for row in _rows(path, table, columns):
                 try:
@@ -54,6 +58,7 @@ def _salvage(path: Path, fresh: Path) -> tuple[int, str]:
         new.execute(
             "DELETE FROM billed WHERE origin NOT IN (SELECT id FROM origin) OR kind NOT IN (SELECT id FROM kind)"
         )
+        new.execute(storing.SUMS)
         new.commit()
     finally:
         new.close()
@@ -61,21 +66,28 @@ def _salvage(path: Path, fresh: Path) -> tuple[int, str]:
     return saved, told
 
 
+def _columns(path: Path, table: str) -> set[str]:
+    try:
+        with closing(_read_only(path)) as old:
+            return {row[1] for row in old.execute(f"PRAGMA table_info({table})")}
+    except sqlite3.Error:
+        return set()
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path.as_posix()}?mode=ro", uri=True, timeout=5)
+
+
 def _rows(path: Path, table: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     """What can be read of a table, from its start and, behind a damaged page, from its end."""
     for order in ("ASC", "DESC"):
         try:
-            old = sqlite3.connect(f"file:{path.as_posix()}?mode=ro", uri=True, timeout=5)
-        except sqlite3.Error:
-            return
-        try:
-            old.text_factory = lambda data: data.decode("utf-8", "replace")
-            yield from old.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1 {order}")
-            return
+            with closing(_read_only(path)) as old:
+                old.text_factory = lambda data: data.decode("utf-8", "replace")
+                yield from old.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1 {order}")
+                return
         except sqlite3.Error:
             continue
-        finally:
-            old.close()
 
 
 def _remove(path: Path) -> None:

@@ -32,8 +32,8 @@ _UPSERT = (
     + ", ".join(f"{name} = CASE WHEN {_LARGER} THEN excluded.{name} ELSE billed.{name} END" for name in _KEPT)
 )
 _SUMMED = ("messages", "input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "web_search", "web_fetch")
-_PLACE = "CAST(time / 900 AS INTEGER), origin, kind"
-_SUMS = (
+_PLACE = "CAST(time / 900 AS INTEGER) * 900, origin, kind"
+SUMS = (
     f"INSERT INTO total SELECT {_PLACE}, COUNT(*), {', '.join(f'SUM({name})' for name in _SUMMED[1:])}, "
     "COALESCE(SUM(seconds), 0), COUNT(seconds) FROM billed GROUP BY 1, 2, 3"
 )
@@ -196,7 +196,7 @@ class Store:
     def _sum(self) -> None:
         if self.first or self.rebuild:
             self.connection.execute("DELETE FROM total")
-            self.connection.execute(_SUMS)
+            self.connection.execute(SUMS)
             return
         changed: dict[tuple[int, int, int], list[float]] = {}
         for key, before in self._before.items():

@@ -38,5 +38,5 @@ def bill(home: Home, message_id: str, tokens: tuple[int, ...], **facts: Any) -> 
             "cache_read = cache_read + excluded.cache_read, cache_write_5m = cache_write_5m + excluded.cache_write_5m, "
             "cache_write_1h = cache_write_1h + excluded.cache_write_1h, web_search = web_search + excluded.web_search, "
             "seconds = seconds + excluded.seconds, timed = timed + excluded.timed",
-            (int(time // 900), *keys, *counts, seconds or 0, seconds is not None),
+            (int(time // 900) * 900, *keys, *counts, seconds or 0, seconds is not None),
         )

@@ -14,7 +14,7 @@ from tests import ccusage
 from tests.lib.usage.writing import FOLDER, Desk, answered, asked, line, moment, tool, usage
 from trinity import home as homes
 from trinity import locks
-from trinity.errors import Busy
+from trinity.errors import Busy, NewerRecord
 from trinity.home import Home
 from trinity.usage import brought, ledger, updating
 from trinity.work import conversation
@@ -410,6 +410,24 @@ def test_a_ledger_that_is_no_database_at_all_is_replaced(desk: Desk) -> None:
     (desk.home.root / ledger.NAME).write_bytes(b"not a database, and long enough to be looked at\n" * 99)
     assert desk.update().messages == 1
     assert desk.tokens() == (1, 1, 0, 0)
+
+
+def test_an_older_version_is_lifted_and_a_newer_one_left_alone(desk: Desk) -> None:
+    path = desk.write(answered(1, "m1", usage(1, 1)))
+    desk.update()
+    path.unlink()
+    with ledger.opened(desk.home) as connection:
+        connection.execute("DROP TABLE total")
+        connection.execute("CREATE TABLE total (quarter INTEGER)")
+        connection.execute(f"PRAGMA user_version={ledger.VERSION - 1}")
+    desk.update()
+    assert desk.tokens() == (1, 1, 0, 0)
+    with ledger.opened(desk.home) as connection:
+        connection.execute(f"PRAGMA user_version={ledger.VERSION + 1}")
+    before = (desk.home.root / ledger.NAME).read_bytes()
+    with pytest.raises(NewerRecord):
+        desk.update()
+    assert (desk.home.root / ledger.NAME).read_bytes() == before
 
 
 def test_two_updates_at_once_count_once(desk: Desk) -> None:
