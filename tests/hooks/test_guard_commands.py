@@ -294,6 +294,25 @@ def test_the_table_is_long_enough_to_mean_something() -> None:
 
 
 @pytest.mark.posix
+def test_odd_commands_are_judged_and_cost_neither_time_nor_memory() -> None:
+    for command in (
+        "x=$x$x; " * 300 + "echo $x",
+        "x=aaaaaaaaa; " + "x=$x$x; " * 40 + "echo " + "$x" * 20_000,
+        "cd ..; " * 3000,
+        "cd a; ls b; " * 500,
+        "a='" * 5000,
+        "{" * 5000,
+        "/srv/" + "*a" * 200 + "b",
+        "cat <<'E'\n" + 'it\'s "a" $word and/path ../other x=y\n' * 3000 + "E",
+        "~\0 cd \0 $X\0 ../\0",
+        "\udcff cd \udcff",
+    ):
+        assert not _bash(command), command[:80]
+    assert _bash("x=$x$x; " * 300 + "rm /srv/team/app/a")
+    assert _bash("cat <<E\n" + "word\n" * 5000 + "E\ncd ../..\nrm app/a")
+
+
+@pytest.mark.posix
 def test_a_name_with_blanks_is_reached_in_every_quoting() -> None:
     old, new = f"{HOME}/my app (1)", f"{HOME}/jobs/my app (1)-carried"
     for command in (

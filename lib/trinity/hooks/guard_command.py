@@ -20,9 +20,12 @@ _NAME = "_-.+@%~#\\"  # what may go on a file's name, besides letters and digits
 _BREAKS = ";|&\n"
 _BETWEEN = " \t\r\"'()<>`{}=,:$"
 _BEFORE = "@+^!%#"  # what may stand in front of a path without being of its name, as in `curl -d @FILE`
-_RESOLVED_WORDS = 300
-_FOLDERS = 24
+_RESOLVED_WORDS = 1000
+_FOLDERS = 12
+_MOST_MOVES = 60
 _DEEPEST = 3
+# What a word needs to lead anywhere else than below the folder it is said in.
+_CLIMBING = ("/", "\\", "..", "~", ":", "=", "@", "*", "?", "[", "{")
 _MOVES = ("cd", "pushd", "chdir", "-C", "--directory", "--chdir", "--prefix", "set-location", "push-location", "sl")
 _SWEEPS = ("rm", "chmod", "chown", "chgrp", "remove-item", "rd", "rmdir", "icacls")  # with a flag for the whole tree
 _ALWAYS = ("xargs", "rsync", "robocopy", "-delete", "-exec", "-execdir", "-ok", "-okdir", "parallel", "shred")
@@ -34,7 +37,8 @@ def reaches(roots: Roots, cwd: str, command: str) -> bool:
         return False
     command = command.replace("\\\n", "") if not roots.windows else command
     texts = dict.fromkeys((command, guard_variables.expanded(roots, cwd, command)))
-    return any(_names(roots, text) or _words_reach(roots, cwd, text) for text in texts)
+    left = [_RESOLVED_WORDS]
+    return any(_names(roots, text) or _words_reach(roots, cwd, text, left) for text in texts)
 
 
 def names(roots: Roots, text: str) -> bool:
@@ -119,24 +123,26 @@ def _goes_on_to_new(roots: Roots, text: str, at: int, spelling: str) -> bool:
     return within(plain, roots.new) and not roots.hold(path)
 
 
-def _words_reach(roots: Roots, cwd: str, command: str, deep: int = 0) -> bool:
+def _words_reach(roots: Roots, cwd: str, command: str, left: "list[int]", deep: int = 0) -> bool:
     """Whether a word, taken as a path from the working folder or from where a `cd` leads, is in the old root."""
     words, inner = _tokens(roots, command)
-    if _stream_reaches(roots, cwd, words) or _stream_reaches(roots, cwd, _blind_words(roots, command)):
+    if any(_stream_reaches(roots, cwd, each, left) for each in (words, _blind_words(roots, command))):
         return True
-    return deep < _DEEPEST and any(_words_reach(roots, cwd, text, deep + 1) for text in inner)
+    return deep < _DEEPEST and any(_words_reach(roots, cwd, text, left, deep + 1) for text in inner)
 
 
-def _stream_reaches(roots: Roots, cwd: str, words: "list[str]") -> bool:
-    folders, here, moving = [cwd], cwd, False
+def _stream_reaches(roots: Roots, cwd: str, words: "list[str]", left: "list[int]") -> bool:
+    """`left`: for so many words links are still looked at; beyond them paths count as they are written."""
+    folders, here, moving, moves = [cwd], cwd, False, 0
     segment: list[str] = []
-    count = 0
+    tried: set[str] = set()
     for word in words:
         if word in _BREAKS:
             if moving:  # `cd` alone
                 here = roots.flavour.expanduser("~")
                 folders = [*folders, here][-_FOLDERS:]
                 moving = False
+                tried.clear()
             if word != "|":
                 if _sweeps(roots, folders, segment):
                     return True
@@ -144,16 +150,28 @@ def _stream_reaches(roots: Roots, cwd: str, words: "list[str]") -> bool:
             continue
         segment.append(word)
         if moving and (not word.startswith("-") or word.startswith("-/")):
-            goals = [roots.flavour.normpath(roots.join(base, word)) for base in (here, cwd)]
-            here, moving = goals[0], False
-            folders = list(dict.fromkeys([*folders, *goals]))
-            folders = [folders[0], *folders[1:][-_FOLDERS:]]
+            moving, moves = False, moves + 1
+            if moves <= _MOST_MOVES:
+                goals = [roots.flavour.normpath(roots.join(base, word)) for base in (here, cwd)]
+                here = goals[0]
+                folders = list(dict.fromkeys([*folders, *goals]))
+                folders = [folders[0], *folders[1:][-_FOLDERS:]]
+                tried.clear()
         elif word.casefold() in _MOVES:
             moving = True
             continue
-        count += 1
-        for path in _as_paths(roots, word):
-            if any(roots.hold(roots.join(base, path), resolve=count < _RESOLVED_WORDS) for base in folders):
+        if word in tried:
+            continue
+        tried.add(word)
+        left[0] -= 1
+        resolve = left[0] > 0
+        if not resolve and not any(sign in word for sign in _CLIMBING):
+            # As text it stays below the folders, none of which is in the old root; only those above it matter.
+            bases = [base for base in folders if roots.above(base)]
+        else:
+            bases = folders
+        for path in _as_paths(roots, word) if bases else ():
+            if any(roots.hold(roots.join(base, path), resolve) for base in bases):
                 return True
     return _sweeps(roots, folders, segment)
 

@@ -53,7 +53,7 @@ class Roots:
                 rest = path[len(start) :]
                 if path.startswith(start) and rest[:1].isalpha() and rest[1:2] in ("", "/"):
                     path = f"{rest[0]}:{rest[1:] or '/'}"
-        return str(self.flavour.expanduser(path))
+        return path if "\0" in path else str(self.flavour.expanduser(path))
 
     def join(self, base: str, path: str) -> str:
         """`path` as seen from `base`, both as a shell has them."""

@@ -7,6 +7,10 @@ import os
 
 from trinity.hooks.guard_roots import Roots
 
+# Values that double themselves would fill the memory.
+_LONGEST = 4096
+_MORE = 1 << 16
+
 
 def expanded(roots: Roots, cwd: str, command: str) -> str:
     """The command with the values of variables that it sets itself, of $PWD, and of those the environment has."""
@@ -14,8 +18,11 @@ def expanded(roots: Roots, cwd: str, command: str) -> str:
         return command
     known = {"PWD": cwd}
     made: list[str] = []
-    at = 0
+    at, room = 0, len(command) + _MORE
     while at < len(command):
+        if room < 0:
+            made.append(command[at:])
+            break
         if command[at] == "$" or (roots.windows and command[at] == "%"):
             name, end = _variable(command, at)
             value = known.get(name) if name else None
@@ -23,6 +30,7 @@ def expanded(roots: Roots, cwd: str, command: str) -> str:
                 value = _from_environment(roots, name)
             if value is not None:
                 made.append(value)
+                room -= len(value)
                 at = end
                 continue
         if (command[at].isalpha() or command[at] == "_") and (not at or command[at - 1] in " \t\n;&|({\"'`:$"):
@@ -87,6 +95,7 @@ def _value(command: str, at: int, blanks: bool) -> str:
 
 
 def _expanded_value(roots: Roots, known: "dict[str, str]", value: str) -> str:
-    for name in sorted(known, key=len, reverse=True):
-        value = value.replace(f"${{{name}}}", known[name]).replace(f"${name}", known[name])
-    return str(roots.flavour.expanduser(value))
+    value = value[:_LONGEST]
+    for name in sorted(known, key=len, reverse=True) if "$" in value else ():
+        value = value.replace(f"${{{name}}}", known[name]).replace(f"${name}", known[name])[:_LONGEST]
+    return value if "\0" in value else str(roots.flavour.expanduser(value))
