@@ -41,7 +41,7 @@ ROUND = ("credit_monitor", "--once")
 FIRST_PROGRAMS = (ROUND, ("evaluate_status", "--act"), ("save_handoff", "--to", "PC2"), ("credit_monitor",))
 PROGRAMS = (ROUND, ROUND, ROUND, ("credit_monitor",), ("accept_handoff",), ("handoffs", "list"))
 KILLS_A_SESSION = 6
-SETTLE_SECONDS = 90
+SETTLE_SECONDS = 300
 LIMIT_SECONDS = 3600
 SESSION = "0b7e4c1d-52c4-4c35-9d0f-6a4d0f0c4b11"
 LATE = "a late word"
@@ -54,6 +54,8 @@ class Fleet:
 
     def __init__(self, folder: Path, chance: random.Random, mutant: str | None) -> None:
         folder.mkdir()
+        # What a mutant has spoilt does not mend itself.
+        self.patience = 60 if mutant else SETTLE_SECONDS
         self.remote = git.init_bare(folder / "fleet.git", server=True).path
         self.pcs = {pc: Stage(folder / pc, pc, self.remote) for pc in PCS}
         self.hops = chance.choice((("PC2",), ("PC2", "PC3")))
@@ -67,7 +69,7 @@ class Fleet:
         self.pcs["PC1"].with_files()
         # Those that were heard of are equals, so the rotation decides.
         for process in [self.pcs[pc].program(*ROUND, **QUIET) for pc in PCS[1:]]:
-            process.wait(timeout=60)
+            process.wait(timeout=180)
         self.pcs["PC1"].stopped(SESSION, LIMIT_SECONDS)
 
     def records(self) -> list[dict[str, Any]]:
@@ -82,10 +84,10 @@ class Fleet:
 
     def settle(self, between: Callable[[], None]) -> None:
         """Rounds in peace until the work is at its end; `between` two rounds."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + self.patience
         while time.monotonic() < deadline:
             for stage in self.pcs.values():
-                stage.program(*ROUND, **QUIET).wait(timeout=60)
+                stage.program(*ROUND, **QUIET).wait(timeout=180)
                 between()
             if (found := self.records()) and all(record["state"] in ("done", "dead") for record in found):
                 return
@@ -218,7 +220,7 @@ class Kills:
         stage = fleet.pcs["PC2"]
         late = operations.done("PC2", record["id"], 1, LATE)
         command = [sys.executable, *stage.through, __file__, "--say", str(stage.home.root), json.dumps(late)]
-        subprocess.run(command, check=True, timeout=60)
+        subprocess.run(command, check=True, timeout=180)
         self.late_words += 1
 
     def report(self) -> list[str]:
