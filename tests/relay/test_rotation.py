@@ -15,6 +15,7 @@ from tests.fake_api import ScriptedApi
 from tests.relay.conftest import PROMPT, Pc
 from tests.relay.test_two_pcs import STATUS, _git, _join
 from trinity import git
+from trinity.work import fence
 
 pytestmark = pytest.mark.posix
 
@@ -23,11 +24,11 @@ MADE = ("a.txt", "b.txt", "c.txt", "d.txt")
 
 
 @pytest.fixture
-def three(make_client: Callable[..., Client], api: ScriptedApi, tmp_path: Path) -> Iterator[list[Pc]]:
+def three(version: str, make_client: Callable[..., Client], api: ScriptedApi, tmp_path: Path) -> Iterator[list[Pc]]:
     """Three PCs whose accounts are paid by use, each with its own login; PC1 has a project with uncommitted work."""
     fleet = git.init_bare(tmp_path / "fleet.git", server=True).path
     pcs = [
-        _join(make_client("newest", name=f"pc{n}", token=f"token-of-pc{n}"), api, f"PC{n}", fleet, "api")
+        _join(make_client(version, name=f"pc{n}", token=f"token-of-pc{n}"), api, f"PC{n}", fleet, "api")
         for n in (1, 2, 3)
     ]
     work = pcs[0].client.project
@@ -67,6 +68,7 @@ def test_one_conversation_goes_round_the_fleet_and_is_whole_at_every_stop(three:
         place = next((pc.home.root / "work").glob("project-*"))
         assert (place / "changed.txt").read_text(encoding="utf-8") == "after\n"
         assert [name for name in MADE if (place / name).is_file()] == list(MADE[: at + 1])
+    assert [fence.is_raised(pc.home, stopped.session) for pc in three] == [False, True, True]
     assert _git(work, *STATUS) == left  # nothing was written over what lay there
     _each_message_counts_once_where_it_was_paid(three, served)
 
