@@ -55,7 +55,6 @@ def main(argv: list[str] | None = None) -> int:
     with rows.own(state, settings.pc) as source:
         summary.write(state, settings, source, book)
         if arguments.update:
-            book.save()
             return 0
         if not arguments.fleet:
             document = report.build(source, wanted, zone, book, summary.accounts(settings), by, arguments.detail)
@@ -63,7 +62,6 @@ def main(argv: list[str] | None = None) -> int:
         document = _fleet(
             state, settings, lambda source, kinds: report.build(source, wanted, zone, book, kinds, by, arguments.detail)
         )
-    book.save()
     _print(arguments, document)
     return 0
 

@@ -47,7 +47,6 @@ def judged(home: Home, fleet: Mapping[str, Any]) -> dict[str, Spent]:
                     name = f"fleet.json {known[account].get('label') or account}"
                     made = Budget(name, budget.period, budget.usd, budget.tokens, account=account)
                     found[account] = budgets.of(source, made, Config(), book, Zone(), clock.now())
-        book.save()
     except (TrinityError, sqlite3.Error, OSError) as error:
         program.log(home, "usage", f"what was spent is not known: {error}")
         return {}

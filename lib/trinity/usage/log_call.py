@@ -259,7 +259,6 @@ def _cost(state: Home, model: str, tokens: Tokens, moment: float) -> float | Non
     book = Book(state)
     day = datetime.fromtimestamp(moment, UTC).date()
     money = book.price(tokens, model, day, band_of(tokens.total - tokens.output))
-    book.save()
     return None if money.quality == "lower bound" else float(round(money.usd, 6))
 
 

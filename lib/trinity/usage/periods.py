@@ -104,10 +104,11 @@ def between(zone: Zone, since: str | None, until: str | None, now: float | None 
     """From `since` (default: everything) to `until` (default: now); a date as `until` is meant with that day."""
     moment = clock.now() if now is None else now
     start = zone.instant(since)[0] if since else 0.0
-    end, whole = zone.instant(until) if until else (moment, False)
+    # Without an end nothing is cut off, and a whole quarter of an hour is added up faster than a part of one.
+    end, whole = zone.instant(until) if until else (moment + -moment % 900, False)
     if whole:
         end = zone.start(zone.day(end) + timedelta(days=1))
     if start >= end:
         raise UsageError(f"nothing lies between '{since}' and '{until or 'now'}'")
-    text = f"{zone.text(start) if since else 'the beginning'} to {zone.text(end)}"
+    text = f"{zone.text(start) if since else 'the beginning'} to {zone.text(end) if until else 'now'}"
     return Span(start, end, max(0.0, start - (end - start)) if since else 0.0, text)

@@ -73,9 +73,7 @@ def refresh(home: Home, config: Config, shared: list[Spent] | None = None) -> di
     updating.update(home, config)
     book = Book(home)
     with rows.own(home, config.pc) as source:
-        document = write(home, config, source, book, shared=shared)
-    book.save()
-    return document
+        return write(home, config, source, book, shared=shared)
 
 
 def accounts(config: Config) -> report.Kinds:

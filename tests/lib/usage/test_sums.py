@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -13,10 +13,10 @@ import pytest
 from tests.lib.usage.filling import NOON, OPUS, SONNET, bill
 from trinity.errors import BadRecord
 from trinity.home import Home
-from trinity.usage import periods, report, rows, sums
+from trinity.usage import catalogue, periods, report, rows, sums
 from trinity.usage.amounts import Tokens
 from trinity.usage.periods import Zone
-from trinity.usage.prices import Book
+from trinity.usage.prices import Book, band_of
 
 UTC_DAY = periods.days(Zone("UTC"), Zone("UTC").day(NOON), Zone("UTC").day(NOON))
 
@@ -89,29 +89,71 @@ def test_own_prices_win_and_a_damaged_file_of_them_is_refused(home: Home) -> Non
 def test_without_the_package_tokens_are_counted_and_money_is_said_to_be_unknown(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trinity.usage.prices._PACKAGE", "no_such_package")
+    monkeypatch.setattr("trinity.usage.catalogue._PACKAGE", "no_such_package")
     bill(home, "m1", (1000, 10))
     book = Book(home)
     assert "genai-prices is not installed" in book.missing
     assert _sums(home, book=book)[""].money.text() == "unpriced: 1,010 tokens"
 
 
-def test_the_price_package_is_not_imported_when_its_answer_is_known(home: Home) -> None:
+def test_the_price_package_is_imported_once(home: Home) -> None:
     bill(home, "m1", (1_000_000,))
+    bill(home, "m2", (7,), model="no-such-model")
     code = (
-        "import sys\nfrom trinity import home\nfrom trinity.usage import rows, sums, periods\n"
-        "from trinity.usage.prices import Book\nstate = home.open_home()\nbook = Book(state)\n"
+        "import sys\nfrom pathlib import Path\nfrom trinity import home\n"
+        "from trinity.usage import catalogue, rows, sums, periods\nfrom trinity.usage.prices import Book\n"
+        "catalogue.SHIPPED = Path('nowhere')\nstate = home.open_home()\n"
         "with rows.own(state, 'PC1') as source:\n"
-        "    print(sums.total(source, periods.Span(0, 2e9, 0, ''), book).money.text(), 'genai_prices' in sys.modules)\n"
-        "book.save()\n"
+        "    whole = sums.total(source, periods.Span(0, 2e9, 0, ''), Book(state))\n"
+        "print(whole.money.usd, whole.money.unpriced, 'genai_prices' in sys.modules)\n"
     )
     said = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout.strip()
         for _ in range(2)
     ]
-    assert said == ["$5.00 True", "$5.00 False"]
+    assert said == ["5 7 True", "5 7 False"]
     (home.root / "price_cache.json").write_text("damaged", encoding="utf-8")
     assert _sums(home)[""].money.usd == 5
+
+
+def test_every_price_is_what_the_package_says(home: Home) -> None:
+    import genai_prices
+    from genai_prices import data_snapshot
+
+    provider = next(one for one in data_snapshot.get_snapshot().providers if one.id == "anthropic")
+    book = Book(home)
+    tokens = Tokens(11, 1_300, 70_000, 5_000)
+    compared = 0
+    for model in provider.models:
+        name = model.id
+        for day in (date(2024, 6, 1), date(2026, 3, 12), date(2026, 11, 20)):
+            for factor in (1, 2, 3):
+                counts = [factor * count for count in tokens]
+                usage = genai_prices.Usage(
+                    input_tokens=sum(counts) - counts[1],
+                    output_tokens=counts[1],
+                    cache_read_tokens=counts[2],
+                    cache_write_tokens=counts[3],
+                )
+                told = genai_prices.calc_price(
+                    usage,
+                    name,
+                    provider_id="anthropic",
+                    genai_request_timestamp=datetime(day.year, day.month, day.day, 12),
+                )
+                money = book.price(Tokens(*counts), name, day, band_of(sum(counts) - counts[1]))
+                if money.quality == "exact":
+                    assert money.usd == told.total_price, (name, day, factor)
+                    compared += 1
+    assert compared > 9 * 20
+
+
+def test_the_shipped_catalogue_is_that_of_a_whole_package() -> None:
+    shipped = catalogue._read(catalogue.SHIPPED)
+    data = catalogue.data_file()
+    assert data is not None and len(shipped["models"]) > 20
+    if shipped["source"] == catalogue._digest(data):
+        assert shipped["models"] == catalogue.build()
 
 
 @pytest.mark.parametrize("by", [by for by in sums.BY if by != "quarter"])
