@@ -20,6 +20,7 @@ events/            what Claude Code's hooks recorded, one line an event, one fil
 credit_state.json  the last evaluation; events/picture.json is its cache
 config.json        this PC's configuration
 usage.db           the ledger of what was used, also of transcripts that are gone: keep it
+brought.jsonl      which beginnings of conversations another PC has paid for: the ledger leaves them out
 outbox/            changes on their way to the fleet; nothing here is lost when the PC is switched off
 journal/           which handoff was started here, once per epoch
 state_clone/       a cache of the fleet's state; may be deleted

@@ -11,29 +11,44 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from trinity import files, program
+from trinity import files, locks, program
 from trinity.home import Home
 from trinity.usage import ledger, storing
 
 _KEPT = ("origin", "kind", "billed", "brought", "error", "call", "aside")
 
 
-def renew(home: Home, why: str) -> Path:
-    """Replace the ledger by a new one with what was saved; returns where the damaged one lies now."""
+def renew(home: Home, why: str) -> Path | None:
+    """Replace the ledger by a new one with what was saved; returns where the damaged one lies now.
+
+    None when another process has just done so.
+    """
     path = home.root / ledger.NAME
-    fresh = path.with_name(f"{ledger.NAME}.saved")
-    _remove(fresh)
-    saved, told = _salvage(path, fresh)
-    aside = files.quarantine(home, path, why)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(ledger.NAME + suffix)
-        if beside.exists():
-            files.replace(beside, aside.with_name(aside.name + suffix))
-    files.replace(fresh, path)
-    program.log(
-        home, "usage", f"usage.db was damaged ({why}): {saved} rows saved, the rest is read anew; see '{aside}'{told}"
-    )
+    with locks.hold_inherited(home.locks / "usage_repair.lock", timeout=60):
+        if _sound(path):
+            return None
+        fresh = path.with_name(f"{ledger.NAME}.saved")
+        _remove(fresh)
+        saved, told = _salvage(path, fresh)
+        aside = files.quarantine(home, path, why)
+        for suffix in ("-wal", "-shm"):
+            beside = path.with_name(ledger.NAME + suffix)
+            if beside.exists():
+                files.replace(beside, aside.with_name(aside.name + suffix))
+        files.replace(fresh, path)
+    said = f"usage.db was replaced ({why}): {saved} rows saved, the rest is read anew; see '{aside}'{told}"
+    program.log(home, "usage", said)
     return aside
+
+
+def _sound(path: Path) -> bool:
+    try:
+        with closing(_read_only(path)) as found:
+            (version,) = found.execute("PRAGMA user_version").fetchone()
+            (said,) = found.execute("PRAGMA quick_check(1)").fetchone()
+            return bool(version == ledger.VERSION and said == "ok")
+    except sqlite3.Error:
+        return False
 
 
 def _salvage(path: Path, fresh: Path) -> tuple[int, str]:

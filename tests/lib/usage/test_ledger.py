@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import ccusage
+from tests import ccusage, transcripts
 from tests.lib.usage.writing import FOLDER, Desk, answered, asked, line, moment, tool, usage
 from trinity import home as homes
 from trinity import locks
@@ -448,6 +451,45 @@ def test_two_updates_at_once_count_once(desk: Desk) -> None:
         thread.join()
     assert not failed
     assert desk.tokens() == (900, 900, 0, 0)
+
+
+_UPDATE = (
+    "import sys; from trinity import home; from trinity.usage import updating; "
+    "updating.bring(home.open_home(sys.argv[1]), [sys.argv[2]], 'a')"
+)
+
+
+def _updating(desk: Desk) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", _UPDATE, str(desk.home.root), str(desk.profile)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE)
+
+
+def test_processes_that_find_no_ledger_make_one_and_count_once(desk: Desk) -> None:
+    for number in range(20):
+        desk.write(*(answered(s, f"m{number}-{s}", usage(1, 1)) for s in range(10)), session=f"s{number}")
+    started = [_updating(desk) for _ in range(5)]
+    for process in started:
+        assert process.communicate()[1] == b"" and process.returncode == 0
+    assert desk.tokens() == (200, 200, 0, 0)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
+
+
+def test_a_killed_update_is_done_again_and_counts_once(desk: Desk) -> None:
+    written = transcripts.generate(desk.profile, 30)
+    for size in (0, 50_000, 400_000):
+        process = _updating(desk)
+        while process.poll() is None and _size(desk.home.root / f"{ledger.NAME}-wal") < size:
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+    desk.update()
+    assert desk.tokens() == (written.input, written.output, written.cache_read, written.cache_write)
 
 
 def test_an_update_beside_one_that_does_not_end_is_busy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
