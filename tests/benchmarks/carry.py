@@ -2,7 +2,7 @@
 
 For repositories of 10 and 10,000 files (100,000 with --files) with five changed files: `git status` and `git worktree add`
 by git itself, and pack, restore as a linked worktree and restore as a clone, by turns. Goal beyond the fixed cost of its
-processes: packing within what git needs to look at the worktree twice, restoring within `git worktree add`. A benchmark, not
+processes: packing within what git needs to look at the worktree once, restoring within `git worktree add`. A benchmark, not
 a test: exit 0.
 """
 
