@@ -134,6 +134,7 @@ def test_the_work_arrives_equal_and_the_model_is_told_what_it_must_know(way: Way
         "'own-server' of the MCP server 'own'",
     ):
         assert words in arrived.note, words
+    assert any("asks first" in text for text in arrived.told)
     assert any("own-server" in text for text in arrived.told) and not list(way.base.glob("*.unfinished"))
 
 

@@ -54,6 +54,7 @@ def settle(
             trust.accept(profile, cwd, below)
         except (TrinityError, OSError) as error:
             made.told.append(f"the client will ask whether it may trust the folder: {error}")
+    made.told += surroundings.asked(cwd)
     if described is not None:
         _compare(made, config, profile, cwd, described)
     return made

@@ -106,6 +106,20 @@ def left_running(there: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def asked(cwd: Path) -> list[str]:
+    """What an interactive client asks in this folder, and only a person may answer, one sentence each."""
+    servers: list[str] = []
+    for folder in (cwd, *cwd.parents):
+        servers += _members(_document(folder / ".mcp.json").get("mcpServers"))
+        if (folder / ".git").exists():
+            break
+    if not servers:
+        return []
+    return [
+        f"a client on a screen asks first whether it may use the project's MCP servers: {', '.join(servers[:_COMMANDS])}"
+    ]
+
+
 def _servers(profile: Path, cwd: Path) -> Iterator[str]:
     """The names of MCP servers that the client knows in this folder."""
     own = _document(profile / ".claude.json") or _document(profile.parent / ".claude.json")
