@@ -41,8 +41,10 @@ def carried(patient: Patient) -> Iterator[Finding]:
             sound = False
             yield Finding("carried", "warn", f"{board.what(record)}: {text}", f"trinity handoffs show {record['id']}")
     if sound:
-        where = ", ".join(config.roots) or "nowhere (roots is empty: projects are cloned)"
-        yield Finding("carried", "ok", f"clones are looked for in {where}")
+        text = "roots is empty: projects that work from other PCs belongs to are cloned"
+        if config.roots:
+            text = f"clones are looked for in {', '.join(config.roots)}"
+        yield Finding("carried", "ok", text)
 
 
 def git_here(patient: Patient) -> Iterator[Finding]:
