@@ -103,13 +103,15 @@ def _span(arguments: argparse.Namespace, zone: Zone) -> Span:
 
 
 def _print(arguments: argparse.Namespace, document: dict[str, object]) -> None:
+    if arguments.json:
+        program.answer(arguments, document, "")
+        return
     from trinity.face import usage_table
 
-    if arguments.csv and not arguments.json:
+    if arguments.csv:
         sys.stdout.write(usage_table.as_csv(document))
-        return
-    terminal = sys.stdout.isatty()
-    program.answer(arguments, document, "" if arguments.json else usage_table.text(document, terminal, _width()))
+    else:
+        program.answer(arguments, document, usage_table.text(document, sys.stdout.isatty(), _width()))
 
 
 def _width() -> int:

@@ -18,8 +18,7 @@ from trinity.home import Home
 from trinity.usage import periods, sums
 from trinity.usage.periods import Zone
 from trinity.usage.prices import Book
-from trinity.usage.publication import last_part
-from trinity.usage.rows import Source
+from trinity.usage.rows import Source, last_part
 from trinity.usage.sums import Sum
 
 ALERTS = (75, 90, 95)

@@ -6,9 +6,8 @@ hours.
 
 from __future__ import annotations
 
-import zoneinfo
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 
 from trinity import clock
 from trinity.errors import UsageError
@@ -18,12 +17,7 @@ class Zone:
     """A time zone by its IANA name, or (None) the one of this PC."""
 
     def __init__(self, name: str | None = None) -> None:
-        try:
-            self._zone = zoneinfo.ZoneInfo(name) if name else None
-        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-            raise UsageError(
-                f"'{name}' is no time zone", "such names are UTC, Europe/Berlin, America/New_York"
-            ) from None
+        self._zone = _named(name) if name else None
         self.name = name or "local"
 
     def start(self, day: date) -> float:
@@ -49,6 +43,16 @@ class Zone:
             return moment.timestamp(), len(text) == 10
         except (OverflowError, OSError, ValueError):
             raise UsageError(f"'{text}' is no date of this age") from None
+
+
+def _named(name: str) -> tzinfo:
+    # Imported here: most reports are in the zone of this PC.
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise UsageError(f"'{name}' is no time zone", "such names are UTC, Europe/Berlin, America/New_York") from None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from trinity.usage import day_record
 from trinity.usage.amounts import KINDS
 from trinity.usage.day_record import DAY, Group, Row
 from trinity.usage.prices import band_of
+from trinity.usage.rows import last_part
 
 _TASK = 200
 _COUNTS = ", ".join((*KINDS, "web_search"))
@@ -93,11 +94,6 @@ def rows(connection: sqlite3.Connection, day: int) -> Iterator[Row]:
     for uuid, time, session, project, account in connection.execute(errors, span):
         group = _group(session, project, "", account, None, None, None, 0, 1, 0)
         yield _row(group, day_record.key("error", uuid), time, [0] * 6, None)
-
-
-def last_part(project: str) -> str:
-    """The folder's own name, of a path of any system."""
-    return project.rstrip("/\\").rpartition("\\" if "\\" in project else "/")[2]
 
 
 # Thousands of calls have the same facts.

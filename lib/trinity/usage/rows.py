@@ -93,3 +93,8 @@ def own(home: Home, pc: str) -> Iterator[Own]:
     with ledger.opened(home) as connection:
         connection.execute("BEGIN")
         yield Own(connection, pc)
+
+
+def last_part(project: str) -> str:
+    """The folder's own name, of a path of any system."""
+    return project.rstrip("/\\").rpartition("\\" if "\\" in project else "/")[2]
