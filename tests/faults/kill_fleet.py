@@ -44,6 +44,7 @@ KILLS_A_SESSION = 6
 SETTLE_SECONDS = 300
 LIMIT_SECONDS = 3600
 SESSION = "0b7e4c1d-52c4-4c35-9d0f-6a4d0f0c4b11"
+MOST_REQUEUED = 2
 LATE = "a late word"
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -55,6 +56,7 @@ class Fleet:
     def __init__(self, folder: Path, chance: random.Random, mutant: str | None) -> None:
         folder.mkdir()
         # What a mutant has spoilt does not mend itself.
+        self.requeued = 0
         self.patience = 60 if mutant else SETTLE_SECONDS
         self.remote = git.init_bare(folder / "fleet.git", server=True).path
         self.pcs = {pc: Stage(folder / pc, pc, self.remote) for pc in PCS}
@@ -89,7 +91,13 @@ class Fleet:
             for stage in self.pcs.values():
                 stage.program(*ROUND, **QUIET).wait(timeout=180)
                 between()
-            if (found := self.records()) and all(record["state"] in ("done", "dead") for record in found):
+            found = self.records()
+            for record in found:
+                if record["state"] == "dead" and self.requeued < MOST_REQUEUED:
+                    # Killed three times before it could start anything, it is given up: a person has it go on.
+                    self.pcs["PC1"].program("handoffs", "requeue", record["id"], **QUIET).wait(timeout=180)
+                    self.requeued += 1
+            if found and all(record["state"] == "done" for record in found):
                 return
 
     def problems(self) -> list[str]:
@@ -150,6 +158,7 @@ class Kills:
         self.mutant = mutant
         self.sessions = 0
         self.late_words = 0
+        self.requeued = 0
         self.hits: Counter[str] = Counter()
         self.moves: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -174,6 +183,7 @@ class Kills:
             self._kill(fleet, self._where(fleet), self.random.choice(PROGRAMS))
             self._late_word(fleet)
         fleet.settle(lambda: self._late_word(fleet))
+        self.requeued += fleet.requeued
         return fleet.problems()
 
     def _where(self, fleet: Fleet) -> str:
@@ -228,6 +238,9 @@ class Kills:
         kills = sum(self.hits.values()) - self.hits["too late"]
         ways = ", ".join(f"{count} {way}" for way, count in sorted(self.moves.items()))
         lines = [f"{self.sessions} sessions ({ways}), {kills} kills that hit, {self.late_words} late words"]
+        lines += (
+            [f"  {self.requeued} given up after three starts that were killed, and requeued"] if self.requeued else []
+        )
         lines += [f"  {count:4} {where}" for where, count in sorted(self.hits.items())]
         return [*lines, f"{len(self.problems)} problems", *self.problems]
 

@@ -31,7 +31,8 @@ def parked(made: Round, record: Record) -> Record:
     """Follow the reset, and wake the handoff once it is due; returns it as it is then."""
     until = clock.parse(record["parked_until"]) if record["parked_until"] else None
     limit = Limit.from_document(record["limit"]) if record.get("limit") else None
-    here = visits.last_pc(record) == made.config.pc
+    lies = str((record.get("sessions") or [{}])[0].get("pc") or record["from_pc"])
+    here = made.config.pc in (visits.last_pc(record), lies)
     until, ended = _followed(made, limit, until) if here else (_own_reset(made, until), False)
     until_text = clock.iso(until) if until is not None else None
     if ended:
