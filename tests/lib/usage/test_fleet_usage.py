@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Program
 from tests.lib.usage.filling import NOON, OPUS, bill
-from trinity import clock, files, git, schema
+from trinity import clock, config, files, git, schema
 from trinity.config import Account, Config
 from trinity.errors import BadRecord
 from trinity.fleet import choice, usage_refs
@@ -22,7 +23,8 @@ from trinity.home import Home, open_home
 from trinity.relay import spending, usage_sharing
 from trinity.relay.link import Link
 from trinity.relay.usage_sharing import Shared
-from trinity.usage import day_record, fleet_rows, periods, rows, sums
+from trinity.setup import membership
+from trinity.usage import day_record, fleet_rows, periods, rows, sums, today
 from trinity.usage.day_record import DAY, Group, Row
 from trinity.usage.prices import Book
 
@@ -327,3 +329,22 @@ def test_a_budget_of_the_fleet_counts_what_all_pcs_spent_on_the_account(pc: Pc) 
     assert "budget of 1,000,000 tokens a month is used up" in choice.refused_account(
         {**day, "budgets": {"of PC2": {"period": "month", "tokens": 1_000_000}}}, "PC3", "PC2", spent
     )
+
+
+def test_a_round_of_the_daemon_adds_up_and_tells_the_fleet(
+    home: Home, remote: Path, program: Program, tmp_path: Path
+) -> None:
+    account = Account(id="0011223344556677", label="work", kind="api")
+    settings = Config(fleet_url=str(remote), profiles=(str(tmp_path / "profile"),), account=account)
+    (home.root / "setup").mkdir()
+    membership.declare(home, settings, ["PC1", "PC2"])
+    settings = config.load(home)
+    bill(home, "m1", (1_000_000,), time=clock.now(), account=settings.account.id)
+    done = program("credit_monitor", "--once")
+    assert done.returncode == 0, done.stderr
+    told = today.read(home)
+    assert told is not None and told["text"] == "today 1.0M tokens, 1 call, $5.00"
+    command = ["git", "-C", str(remote), "for-each-ref", "refs/trinity-usage/"]
+    listed = subprocess.run(command, capture_output=True, check=True)
+    assert listed.stdout.count(b"refs/trinity-usage/PC1") == 1
+    assert not (home.logs / "usage.log").exists()
