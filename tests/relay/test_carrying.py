@@ -16,6 +16,8 @@ from trinity.fleet import parts
 from trinity.relay import carrying
 from trinity.relay.link import Link
 from trinity.work import handoff
+from trinity.work.carry import pack
+from trinity.work.carry.shapes import Parcel
 
 pytestmark = pytest.mark.posix
 TOKEN = "sk-ant-" + "api03-" + "Q7w" * 12
@@ -99,6 +101,23 @@ def test_conversation_and_files_share_what_may_travel(
     assert all(len(note) <= 300 for note in sent.notes)
     log = (tmp_path / "home" / "logs" / "left_out.log").read_text(encoding="utf-8")
     assert all(f" {path} (" in log for path in stayed)
+
+
+def test_what_did_not_hold_still_and_what_stays_is_said_to_the_person(
+    send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "profile" / "projects" / "-work" / "memory"
+    memory.mkdir(parents=True)
+    (memory / "MEMORY.md").write_text("remember\n", encoding="utf-8")
+    real = pack.pack
+
+    def moving(*arguments: Any, **options: Any) -> Parcel:
+        return dataclasses.replace(real(*arguments, **options), consistent=False, moving=["a", "b"])
+
+    monkeypatch.setattr(pack, "pack", moving)
+    sent, _ = send({"type": "text", "text": "hello"})
+    assert sent.notes[0] == "somebody was still writing, not of one moment: a, b"
+    assert any("memory of this project stays" in note for note in sent.notes)
 
 
 def test_a_transcript_that_is_too_large_is_handed_over_in_words(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,7 @@ def _worktree(work: Path, secrets: Secrets) -> set[str]:
     (work / "wide.txt").write_bytes(b"\xff\xfe" + f"x {secrets.token('a file in UTF-16')}\n".encode("utf-16-le"))
     (work / "plain.txt").write_text("travels-in-a-file\n", encoding="utf-8")
     (work / "link").symlink_to(f"../{secrets.token('the target of a link')}")
+    (work / f"link-{secrets.token('the name of a link')}").symlink_to("plain.txt")
     (work / f"empty-{secrets.token('the name of an empty folder')}").mkdir()
     _sh(
         work,
