@@ -5,7 +5,9 @@ The status line and the status read them (`today`) and add nothing up, so all of
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 from trinity import clock, files
@@ -48,15 +50,20 @@ def write(
             *(_kept(home, moment) if shared is None else [{**entry.document(), "shared": True} for entry in shared]),
         ],
     }
-    files.write_json(today.path(home), document)
+    _write(today.path(home), files.dump_json(document))
     near = [entry["text"] for entry in document["budgets"] if entry["percent"] >= budgets.ALERTS[0]]
     shown = "; ".join([document["text"], *near])
-    # Not fsynced: it is written anew at every update, and a lost one costs a minute.
-    temporary = home.status_line / f"{_LINE}.{time.monotonic_ns()}"
-    temporary.write_text(f"{span.end:.0f}\t{shown}\n", encoding="utf-8", newline="\n")
-    files.replace(temporary, home.status_line / _LINE)
+    _write(home.status_line / _LINE, f"{span.end:.0f}\t{shown}\n".encode())
     budgets.alert(home, [*spent, *(shared or [])], moment)
     return document
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all, but not fsynced: it is written anew at every update, and a lost one costs a minute."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    temporary.write_bytes(data)
+    temporary.chmod(0o600)
+    files.replace(temporary, path)
 
 
 def _kept(home: Home, now: float) -> list[dict[str, Any]]:
