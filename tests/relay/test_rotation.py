@@ -70,6 +70,10 @@ def test_one_conversation_goes_round_the_fleet_and_is_whole_at_every_stop(three:
         assert [name for name in MADE if (place / name).is_file()] == list(MADE[: at + 1])
     assert [fence.is_raised(pc.home, stopped.session) for pc in three] == [False, True, True]
     assert _git(work, *STATUS) == left  # nothing was written over what lay there
+    # Back on its first PC it is kept out of the place where it began, and of those of the others.
+    guarded = json.loads((three[0].home.guard / f"{stopped.session}.json").read_text(encoding="utf-8"))
+    others = [str(next((pc.home.root / "work").glob("project-*"))) for pc in three[1:]]
+    assert guarded["old_roots"] == [str(work), *others]
     _each_message_counts_once_where_it_was_paid(three, served)
 
 

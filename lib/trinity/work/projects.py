@@ -18,6 +18,7 @@ from trinity.git import GitError, Repository
 DEEPEST = 3
 _SHOWN = 3
 _PORTS = re.compile(r":(22|80|443|9418)$")
+_URL = re.compile(r"(?im)\burl\s*=\s*([^\n]*)")
 _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -37,8 +38,11 @@ def find(roots: Sequence[str], remotes: Mapping[str, str], commits: Sequence[str
     """
     wanted = {plain(url): name for name, url in remotes.items()}
     ranked: dict[str, tuple[tuple[object, ...], Path]] = {}
+    rewriting = _rewrites()
     for root in dict.fromkeys(roots):
         for folder in repositories(Path(root)):
+            if not rewriting and not _may_name(folder, wanted):
+                continue
             listed = _remotes(folder)
             matching = {name: url for name, url in listed.items() if url in wanted}
             if not matching:
@@ -62,6 +66,26 @@ def find(roots: Sequence[str], remotes: Mapping[str, str], commits: Sequence[str
         return None
     best, *others = [folder for _, folder in sorted(ranked.values(), key=lambda one: one[0])]
     return Found(best, _why(best, others))
+
+
+def _rewrites() -> bool:
+    """Whether the user's configuration turns addresses into others."""
+    try:
+        return bool(Repository(Path.home(), as_user=True).run("config", "--get-regexp", r"^url\."))
+    except (GitError, OSError):
+        return False
+
+
+def _may_name(folder: Path, wanted: Mapping[str, str]) -> bool:
+    """A sieve without git, because there may be hundreds of clones: False only where no wanted address stands."""
+    config = folder / ".git" / "config" if (folder / ".git").is_dir() else folder / "config"
+    try:
+        text = config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return True  # a linked worktree, and what only git can read
+    if "\\" in text or "[include" in text.lower() or "[url" in text.lower():
+        return True
+    return any(plain(url.strip().strip('"')) in wanted for url in _URL.findall(text))
 
 
 def top(folder: Path) -> Path | None:
