@@ -18,7 +18,7 @@ from typing import Any
 from trinity import clock, config, home, program
 from trinity.errors import TrinityError, UsageError
 from trinity.fleet import operations
-from trinity.relay import accept, arrival, board, others, rounds, watch
+from trinity.relay import accept, arrival, board, lost, others, rounds, watch
 from trinity.relay.link import OPEN_STATES, Link
 
 CHAIN = ("written", "pushed", "seen", "claimed", "started", "first_line")
@@ -97,6 +97,9 @@ def _shown(record: dict[str, Any], settings: config.Config, state: home.Home) ->
         ("outcome", record.get("outcome") or ""),
         ("was on", "; ".join(_visit(visit) for visit in record.get("visits") or [])),
         ("carried", "; ".join(record.get("notes") or [])),
+        *(("held", text) for text in (record.get("held") or {}).get("reasons") or []),
+        ("touches", ", ".join(one["path"] for one in record.get("touches") or [])),
+        *(("here", lost.in_words(kept)) for kept in lost.of(state) if kept["handoff_id"] == record["id"]),
         *(("here", text) for text in arrival.told_of(state, record)),
     ]
     lines = [f"{name:8} {text}" for name, text in rows if text]

@@ -8,7 +8,7 @@ from trinity import clock
 from trinity.fleet import names
 
 # What a holder may say anew about its handoff; never who holds it, in which epoch or state.
-_NEWS = {"limit", "sessions", "current_work", "task_queue", "excerpts", "resumes", "notes"}
+_NEWS = {"limit", "sessions", "current_work", "task_queue", "excerpts", "resumes", "notes", "touches"}
 
 
 def is_time(value: object) -> bool:
@@ -48,5 +48,6 @@ CHECKS: dict[str, Callable[[object], bool]] = {
     "anyone": lambda value: isinstance(value, bool),
     "processed": lambda value: isinstance(value, bool),
     "reason": lambda value: isinstance(value, str),
+    "reasons": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
     "outcome": lambda value: isinstance(value, str),
 }

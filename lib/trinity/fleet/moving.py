@@ -113,8 +113,12 @@ def hold(tree: Tree, operation: Operation) -> Edits | Refusal:
         return transitions.older(found, operation)
     if record["to_pc"] != operation["pc"]:
         return Refusal(f"handoff {record['id']} is meant for {record['to_pc']}")
-    held = {"pc": operation["pc"], "why": operation["reason"][:300]}
-    return {} if record.get("held") == held else transitions.put_back(found, operation, held=held)
+    held = {"pc": operation["pc"], "why": operation["reason"][:300], "reasons": operation.get("reasons") or []}
+    before = record.get("held") or {}
+    if all(before.get(name) == value for name, value in held.items()):
+        return {}
+    since = before["since"] if before.get("pc") == held["pc"] and before.get("since") else operation["time"]
+    return transitions.put_back(found, operation, held={**held, "since": since})
 
 
 def _parked(operation: Operation) -> dict[str, Any]:

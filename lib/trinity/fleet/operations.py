@@ -15,7 +15,7 @@ holds an older one can no longer change the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trinity import clock, schema
@@ -26,6 +26,7 @@ from trinity.fleet.snapshot import Decide, Edits, Refusal, Tree
 Operation = dict[str, Any]
 Parts = dict[str, Any]  # `parts.Parts.document`: a set that the remote has
 VERSION = 1
+REASONS = 20  # so many stand in a record
 
 
 def create(pc: str, record: dict[str, Any], wake: bool | None = None) -> Operation:
@@ -146,9 +147,11 @@ def recall(pc: str, handoff_id: str, epoch: int, reason: str) -> Operation:
     return _new("recall", pc, handoff_id=handoff_id, epoch=epoch, reason=reason)
 
 
-def hold(pc: str, handoff_id: str, epoch: int, reason: str) -> Operation:
-    """A waiting handoff is kept for a person at the PC it is meant for; the next claim or move ends that."""
-    return _new("hold", pc, handoff_id=handoff_id, epoch=epoch, reason=reason)
+def hold(pc: str, handoff_id: str, epoch: int, reason: str, reasons: Sequence[str] = ()) -> Operation:
+    """A waiting handoff is kept for a person at the PC it is meant for, in short and with all `reasons`; the next claim or
+    move ends that."""
+    listed = [one[:300] for one in reasons][:REASONS]
+    return _new("hold", pc, handoff_id=handoff_id, epoch=epoch, reason=reason, reasons=listed)
 
 
 def requeue(pc: str, handoff_id: str, to_pc: str | None = None, epoch: int | None = None) -> Operation:
@@ -248,8 +251,8 @@ def check(operation: Operation, source: str) -> None:
         problems.append(f"type: '{operation.get('type')}' is unknown")
     else:
         _, needed = _RULES[operation["type"]]
-        # An operation of an older Trinity says nothing anew when the work is done, and lies in an outbox perhaps.
-        named = dict.fromkeys([*needed, *({"news"} & set(operation))])
+        # An operation of an older Trinity, which lies in an outbox perhaps, has less to say.
+        named = dict.fromkeys([*needed, *({"news", "reasons"} & set(operation))])
         problems += [f"{name}: wrong" for name in named if not members.CHECKS[name](operation.get(name))]
     if problems:
         raise BadRecord(source, problems)

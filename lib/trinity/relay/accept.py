@@ -17,7 +17,7 @@ from trinity.errors import Offline, TrinityError
 from trinity.fleet import embedded, names, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import closing, company, holding, homecoming, lost, pausing, rounds, starting, waiting
+from trinity.relay import closing, company, consent, holding, homecoming, lost, pausing, rounds, starting, waiting
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.relay.rounds import Round
 from trinity.work import launch
@@ -50,7 +50,7 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
                 made.waiting.append((record, f"with {record['to_pc']}"))
         _stray_wake(made, link.state.last())
         if not link.offline:
-            made.lines += homecoming.fetch(link, everything)
+            made.lines += homecoming.fetch(link, everything) + consent.meet(link, link.state.last())
             busy = made.running >= config.resume.at_once
             # The state as this round has left it: what is done holds no lease any more.
             made.due(company.round_of(link, link.state.last(), evaluation, made.paused, busy))
@@ -81,6 +81,7 @@ def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, 
             mode = "tmux" if shutil.which("tmux") else "headless"
         if open_in := starting.open_in(record, mode):
             raise TrinityError(open_in, f"trinity handoffs show {record['id']}")
+        consent.give(link, link.state.last(), record)
         if record["state"] == "parked" and link.submit(operations.park(config.pc, record["id"], clock.iso())).refused:
             raise TrinityError(f"handoff {record['id']} was changed by another PC", "trinity handoffs list")
         return holding.claim(made, record, mode, by_hand=True)

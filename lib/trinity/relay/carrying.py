@@ -16,7 +16,7 @@ from typing import Any
 from trinity import files, git, program
 from trinity.config import Config
 from trinity.fleet import parts
-from trinity.relay import arrival
+from trinity.relay import arrival, consent
 from trinity.relay.link import Link, Record
 from trinity.work import conversation, projects, secret_files
 from trinity.work.carry import pack, paths
@@ -36,11 +36,12 @@ _LONGEST = 290
 @dataclass(frozen=True)
 class Sent:
     """`parts` as the record names them, None when nothing travels but the record; `notes` for a person, the weightiest
-    first; `left_out` every path that stayed, with size and reason."""
+    first; `left_out` every path that stayed, with size and reason; `touches` the configuration that the work changes."""
 
     parts: dict[str, Any] | None
     notes: list[str]
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    touches: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -51,6 +52,7 @@ class _Parcel:
     contents: dict[str, Path | bytes] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    touches: list[dict[str, str]] = field(default_factory=list)
     size: int = 0
 
 
@@ -75,7 +77,7 @@ def send(link: Link, record: Record) -> Sent:
         if described is not None:
             made.contents[SURROUNDINGS] = files.dump_json(described)
         sent = parts.push_parts(link.state, record["id"], record["epoch"], made.contents)
-    return Sent(sent.document(), notes, made.left_out)
+    return Sent(sent.document(), notes, made.left_out, made.touches)
 
 
 def _conversation(session: dict[str, Any], config: Config, made: _Parcel) -> None:
@@ -119,6 +121,7 @@ def _files(session: dict[str, Any], config: Config, made: _Parcel) -> None:
     )
     if not parcel.consistent:
         made.said.insert(0, _some("somebody was still writing, not of one moment", parcel.moving or ["the repository"]))
+    made.touches = consent.touches(projects.top(Path(session["cwd"])), parcel.manifest)
     made.said += parcel.manifest["notes"]
     made.left_out += parcel.left_out
     made.contents |= {BUNDLE: parcel.bundle, MANIFEST: files.dump_json(parcel.manifest)}

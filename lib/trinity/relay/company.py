@@ -15,6 +15,7 @@ from trinity.fleet.choice import Choice
 from trinity.fleet.snapshot import Snapshot
 from trinity.relay import ability, rousing, spending
 from trinity.relay.link import OPEN_STATES, Link, Record
+from trinity.relay.rounds import Round
 from trinity.work import lease as leases
 
 _MARK = "beat.json"
@@ -105,6 +106,31 @@ def _look_after(link: Link, snapshot: Snapshot, fleet: Record) -> None:
                 link.submit(found.operation)
             except TrinityError as error:
                 program.log(link.home, "fleet", error.message)
+
+
+def passed_by(made: Round, record: Record) -> bool:
+    """Has a handoff that waits for a person here waited too long? Then it is offered elsewhere, or parked where it goes on
+    by itself; True when it was."""
+    held = record.get("held") or {}
+    minutes = made.config.hold_minutes
+    if held.get("pc") != made.config.pc or not held.get("since") or not _movable(record):
+        return False
+    end = clock.parse(held["since"]) + minutes * 60
+    if made.now < end:
+        made.due(end)
+        return False
+    fleet = made.link.fleet(made.link.state.last())
+    if fleet is None or record["from_pc"] == made.config.pc:
+        return False
+    beats, _ = heartbeats.read_all(made.link.state)
+    silent = lease.silence(made.home, heartbeats.marks(made.link.state))
+    why = f"nobody accepted it on {made.config.pc} within {minutes:g} min: {held['why']}"
+    late = lease.Overdue(record, why[:900], False)
+    found = rescue.propose(made.config.pc, fleet, beats, late, silent, made.now, spending.of(made.home, fleet))
+    if found.operation is None or made.link.submit(found.operation, keep=False).refused:
+        return False
+    made.note(record, found.text)
+    return True
 
 
 def _movable(record: Record) -> bool:

@@ -13,10 +13,10 @@ from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import closing, company, drain, publishing, rounds, sending, starting, unpacking
+from trinity.relay import closing, company, consent, drain, publishing, rounds, sending, starting, unpacking
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
-from trinity.work import ending, guard, lease
+from trinity.work import ending, guard
 
 _FIRST_LINE_SECONDS = 25.0
 # How long after the first start without any answer the next one is tried; after the second twice as long.
@@ -53,6 +53,10 @@ def _begin(made: Round, record: Record, mode: str) -> str:
         return _release(made, record, open_in)
     try:
         record, arrived = _arrived(made, record)
+    except consent.Needed as error:
+        released = _release(made, record, "a person has to look at it first")
+        consent.hold(made, record, error.reasons)
+        return released
     except Busy as error:
         return _release(made, record, error.message)
     except TrinityError as error:
@@ -254,17 +258,8 @@ def _park_again(made: Round, record: Record, until: str | None, reason: str, new
             made.note(record, f"what was done here is not published yet: {error.message}")
     operation = operations.repark(made.config.pc, record["id"], record["epoch"], until, reason, news, parts)
     made.link.submit(operation)
-    _give_back(made, record, session)
+    publishing.give_back(made.home, record, session)
     made.note(record, reason)
-
-
-def _give_back(made: Round, record: Record, session: dict[str, Any] | None) -> None:
-    """This PC works on it no longer: after the fleet was told, so that a crash in between leaves too much.
-
-    The guard stays: whoever resumes the conversation here by hand has the same old paths in it.
-    """
-    for each in [*(record.get("sessions") or []), session] if session is not None else []:
-        lease.give_back(made.home, each["session_id"])
 
 
 def finish(made: Round, record: Record, outcome: str) -> str:
@@ -282,7 +277,7 @@ def finish(made: Round, record: Record, outcome: str) -> str:
             made.due(made.now + made.config.interval_seconds)
             return outcome
     made.link.submit(operations.done(made.config.pc, record["id"], record["epoch"], outcome, parts, news))
-    _give_back(made, record, session)
+    publishing.give_back(made.home, record, session)
     made.note(record, f"done: {outcome}")
     return outcome
 

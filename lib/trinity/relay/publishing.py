@@ -13,9 +13,11 @@ from trinity import program
 from trinity.credit import transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import operations, parts
+from trinity.home import Home
 from trinity.relay import carrying, rounds, starting
 from trinity.relay.link import Link, Record
 from trinity.relay.rounds import Round
+from trinity.work import lease
 
 # So many sets are removed in one round: each is a push.
 _REMOVED = 20
@@ -58,7 +60,7 @@ def at_rest(made: Round, record: Record, entry: dict[str, Any]) -> dict[str, Any
         sent = _sent(made, record, session)
         if sent.parts is not None:
             pc, handoff_id, epoch = made.config.pc, record["id"], record["epoch"]
-            news = {"sessions": starting.as_it_stands({"sessions": [session]})}
+            news = {"sessions": starting.as_it_stands({"sessions": [session]}), "touches": sent.touches}
             done = made.link.submit(operations.publish(pc, handoff_id, epoch, sent.parts, news), keep=False)
             if done.refused or not done.visible:
                 raise TrinityError(done.refused or "the fleet remote does not answer")
@@ -86,6 +88,15 @@ def last(made: Round, record: Record, session: dict[str, Any]) -> dict[str, Any]
     for note in sent.notes:
         made.note(record, note)
     return sent.parts
+
+
+def give_back(home: Home, record: Record, session: dict[str, Any] | None) -> None:
+    """This PC works on it no longer: after the fleet was told, so that a crash in between leaves too much.
+
+    The guard stays: whoever resumes the conversation here by hand has the same old paths in it.
+    """
+    for each in [*(record.get("sessions") or []), session] if session is not None else []:
+        lease.give_back(home, each["session_id"])
 
 
 def _sent(made: Round, record: Record, session: dict[str, Any]) -> carrying.Sent:

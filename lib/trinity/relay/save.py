@@ -104,7 +104,7 @@ def save(
             return Saved(record, "would be created", False)
         sent = carrying.send(link, record) if record["to_pc"] != config.pc else carrying.Sent(None, [])
         if sent.parts:
-            record["parts"] = sent.parts
+            record["parts"], record["touches"] = sent.parts, sent.touches
         record = handoff.with_notes(record, sent.notes, "logs/handoff.log")
         operation = operations.create(config.pc, record)
         if incident:

@@ -58,7 +58,7 @@ def send_on(
     try:
         sent = carrying.send(link, {**held, **news})
         news["notes"] = handoff.with_notes({**held, **news}, sent.notes, "logs/handoff.log").get("notes", [])
-        given = (news, sent.parts, parked_until)
+        given = ({**news, "touches": sent.touches}, sent.parts, parked_until)
         _done(link, operations.pass_on(pc, held["id"], held["epoch"], to, reason, until, *given))
     except TrinityError as error:
         if waited:

@@ -20,7 +20,7 @@ from trinity import files
 from trinity.config import Config
 from trinity.errors import BadRecord, TrinityError
 from trinity.fleet import parts
-from trinity.relay import arrival, carrying, rounds
+from trinity.relay import arrival, carrying, consent, rounds
 from trinity.relay.link import Link, Record
 from trinity.usage import brought
 from trinity.work import conversation, projects, unfinished
@@ -56,8 +56,8 @@ def take_back(link: Link, config: Config, record: Record, fetched: Path | None) 
     here = _before(record, session, config.pc)
     clone = projects.top(here) if here else None
     if fetched is not None:
-        return _unpack(link, config, record, session, fetched, clone)
-    return _received(link, config, record, session, clone)
+        return _unpack(link, config, record, session, fetched, clone, by_hand=True)
+    return _received(link, config, record, session, clone, by_hand=True)
 
 
 def _before(record: Record, session: dict[str, Any], pc: str) -> Path | None:
@@ -66,15 +66,18 @@ def _before(record: Record, session: dict[str, Any], pc: str) -> Path | None:
 
 
 def receive(link: Link, config: Config, record: Record) -> Arrived:
-    """Fetch and unpack the parts that the record names; raises TrinityError, Offline, Busy."""
+    """Fetch and unpack the parts that the record names; raises TrinityError, Offline, Busy, and consent.Needed when a
+    person has to look at it first."""
     session = dict(record["sessions"][0])
     named = record.get("parts")
     if named is None:
         return _in_words(link, config, record, session)
-    return _received(link, config, record, session, None)
+    return _received(link, config, record, session, None, by_hand=False)
 
 
-def _received(link: Link, config: Config, record: Record, session: dict[str, Any], clone: Path | None) -> Arrived:
+def _received(
+    link: Link, config: Config, record: Record, session: dict[str, Any], clone: Path | None, by_hand: bool
+) -> Arrived:
     named = record["parts"]
     fetched = link.home.root / "arrivals" / f"{record['id']}-e{record['epoch']}"
     if fetched.parent.exists():
@@ -82,7 +85,7 @@ def _received(link: Link, config: Config, record: Record, session: dict[str, Any
     fetched.parent.mkdir(mode=0o700, exist_ok=True)
     parts.fetch_parts(link.state, record["id"], named["epoch"], fetched, named["oid"])
     try:
-        return _unpack(link, config, record, session, fetched, clone)
+        return _unpack(link, config, record, session, fetched, clone, by_hand)
     except BadRecord as error:
         kept = files.quarantine(link.home, fetched, error.message)
         raise TrinityError(f"the parcel was refused and put aside as '{kept}': {error.message}") from None
@@ -120,7 +123,13 @@ def _in_words(link: Link, config: Config, record: Record, session: dict[str, Any
 
 
 def _unpack(
-    link: Link, config: Config, record: Record, session: dict[str, Any], fetched: Path, clone: Path | None
+    link: Link,
+    config: Config,
+    record: Record,
+    session: dict[str, Any],
+    fetched: Path,
+    clone: Path | None,
+    by_hand: bool,
 ) -> Arrived:
     target = _target(link, config, record, session)
     unfinished.sweep(target.parent)
@@ -135,6 +144,8 @@ def _unpack(
     with unfinished.marked(target, clone):
         if manifest:
             restored = restore.restore(manifest, fetched / carrying.BUNDLE, target, clone)
+            if not by_hand:
+                consent.check(link.home, record, target, manifest)
         else:
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
         cwd = restored.cwd if restored else target

@@ -15,7 +15,7 @@ from trinity.credit.allowance import SAME_RESET
 from trinity.credit.limits import Limit
 from trinity.credit.picture import DRAINED
 from trinity.fleet import operations, visits
-from trinity.relay import ability, holding, starting
+from trinity.relay import ability, company, consent, holding, starting
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, Round
 
@@ -148,6 +148,11 @@ def queued(made: Round, record: Record) -> None:
     by_hand = f"trinity accept_handoff {record['id']}"
     if made.paused:
         made.waiting.append((record, "waits, acting is paused: trinity pause off"))
+    elif company.passed_by(made, record):
+        return
+    elif why := consent.reasons(made.link, made.link.state.last(), record):
+        consent.hold(made, record, why)
+        made.waiting.append((record, f"waits for a person: {'; '.join(why)}; {by_hand}"))
     elif how not in AUTOMATIC:
         if record["from_pc"] != made.config.pc and not record.get("held"):
             # Else another PC would take it for forgotten.
