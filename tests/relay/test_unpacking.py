@@ -22,7 +22,7 @@ from trinity.config import AfterRestore, Config, save
 from trinity.errors import TrinityError
 from trinity.fleet import parts
 from trinity.home import Home, open_home
-from trinity.relay import arrival, carrying, rounds, unpacking
+from trinity.relay import arrival, carrying, consent, rounds, unpacking
 from trinity.relay.link import Link, Record
 from trinity.work import conversation
 from trinity.work.carry import restore, unpack
@@ -64,7 +64,9 @@ class Way:
         return {**record, "parts": sent.parts}
 
     def receive(self, record: Record) -> unpacking.Arrived:
-        return unpacking.receive(self.link("PC2"), self.configs["PC2"], rounds.here(record, "PC2"))
+        link = self.link("PC2")
+        consent.give(link, link.state.last(), record)  # some of the work brings configuration along
+        return unpacking.receive(link, self.configs["PC2"], rounds.here(record, "PC2"))
 
     def configure(self, **changes: Any) -> None:
         self.configs["PC2"] = dataclasses.replace(self.configs["PC2"], **changes)

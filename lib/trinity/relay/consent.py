@@ -36,7 +36,8 @@ class Needed(TrinityError):
 
 
 def meet(link: Link, snapshot: Snapshot) -> list[str]:
-    """Remember the PCs of the fleet. The first time all are known: a person has just joined it; later ones are told."""
+    """Remember the PCs of the fleet. The first time all are known: a person has just joined it; later ones are told. One
+    whose work waits for a person already stays a stranger until that person accepts some of it."""
     fleet = link.fleet(snapshot)
     if fleet is None:
         return []
@@ -44,7 +45,7 @@ def meet(link: Link, snapshot: Snapshot) -> list[str]:
     known, lines = said.get("pcs"), []
     met = dict(known) if isinstance(known, dict) else {}
     for pc, described in fleet["pcs"].items():
-        if pc not in met:
+        if pc not in met and pc not in said.get("strangers", []):
             met[pc] = {"installation": described.get("installation"), "since": clock.iso()}
             if known is not None and pc != link.config.pc:
                 lines.append(f"{pc} has joined the fleet: work it sends is accepted here from now on")
@@ -127,13 +128,19 @@ def give(link: Link, snapshot: Snapshot, record: Record) -> None:
     known = dict(said.get("pcs") or {})
     for pc in _senders(record, link.config.pc):
         known[pc] = {"installation": fleet["pcs"].get(pc, {}).get("installation"), "since": clock.iso()}
+    strangers = [pc for pc in said.get("strangers", []) if pc not in known]
     handoffs = [*(one for one in said.get("handoffs", []) if one != record["id"]), record["id"]]
-    _write(link.home, {**said, "pcs": known, "handoffs": handoffs[-_KEPT:]})
+    _write(link.home, {**said, "pcs": known, "handoffs": handoffs[-_KEPT:], "strangers": strangers})
 
 
 def hold(made: Round, record: Record, why: Iterable[str]) -> None:
     """Keep a waiting handoff for a person here, with the reasons; told once."""
     found = list(why)
+    told = _read(made.home)
+    if "pcs" in told:
+        unknown = {pc for pc in _senders(record, made.config.pc) if pc not in told["pcs"]}
+        if not unknown <= set(told.get("strangers", [])):
+            _write(made.home, {**told, "strangers": sorted({*told.get("strangers", []), *unknown})})
     held = record.get("held") or {}
     if held.get("pc") == made.config.pc and held.get("reasons") == found[: operations.REASONS]:
         return

@@ -45,7 +45,13 @@ def changed(top: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     Raises GitError when the commits of the work cannot be read.
     """
     found = {path for path in _named(manifest, b"") if is_configuration(path)}
-    found |= {path for path in _committed(top, manifest) if is_configuration(path)}
+    whole = not manifest["bases"]
+    # A history that nobody here has is looked at as a whole: what it ignores runs nothing, and most have such a list.
+    found |= {
+        path
+        for path in _committed(top, manifest)
+        if is_configuration(path) and not (whole and path.rpartition(b"/")[2] == b".gitignore")
+    }
     marks = {paths.shown(path): _mark(top, path) for path in sorted(found)}
     stopped = manifest["operation"]
     if stopped and stopped["commands"]:
