@@ -102,6 +102,7 @@ def test_nothing_is_changed_at_the_old_place_whatever_is_tried(two: tuple[Pc, Pc
     handoff, new = send(one, two_, session)
     assert state(work) == before
     one.api.set_plan({"steps": steps(work, new), "default": {"text": "all is done"}})
+    assert two_.program("accept_handoff", handoff).returncode == 0  # by a person: it brings an .mcp.json along
     two_.watch()
     done = two_.settle(lambda found: [r["state"] for r in found] == ["done"], timeout=90)[0]
     assert done["owner"] == "PC2" and state(work) == before
@@ -138,9 +139,10 @@ def test_an_interactive_session_arrives_in_tmux_and_is_kept_out_too(two: tuple[P
         one.api.wait_for(lambda requests: any(r.limited for r in requests), timeout=60)
         session = str(next(r.session for r in one.api.main_requests() if r.limited))
         before = state(work)
-        _, new = send(one, two_, session)
+        handoff, new = send(one, two_, session)
     one.api.set_plan({"steps": steps(work, new), "default": {"text": "all is done"}})
     two_.configure(resume={"interactive": "tmux"})
+    assert two_.program("accept_handoff", handoff).returncode == 0  # by a person: it takes an .mcp.json away
     two_.watch()
     two_.settle(lambda found: [r["state"] for r in found] in (["running"], ["done"]), timeout=90)
     two_.api.wait_for(lambda requests: len(served(two_, session)) > len(ON_OLD) + len(OWN), timeout=60)

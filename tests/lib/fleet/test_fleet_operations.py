@@ -311,11 +311,28 @@ def test_what_is_kept_for_a_person_says_so_until_somebody_claims_or_moves_it(
 ) -> None:
     handoff_id = queued(tree, new_record)
     assert "meant for PC1" in tree.refuses(operations.hold("PC2", handoff_id, 0, "x"))
-    tree.do(operations.hold("PC1", handoff_id, 0, "the first handoff from PC3"))
-    assert tree.record(handoff_id)["held"] == {"pc": "PC1", "why": "the first handoff from PC3"}
-    assert tree.apply(operations.hold("PC1", handoff_id, 0, "the first handoff from PC3")) == {}
+    why = ["the first handoff from PC3", "it changes 'CLAUDE.md'"]
+    tree.do(operations.hold("PC1", handoff_id, 0, why[0], why))
+    held = tree.record(handoff_id)["held"]
+    assert (held["pc"], held["why"], held["reasons"]) == ("PC1", why[0], why)
+    assert tree.apply(operations.hold("PC1", handoff_id, 0, why[0], why)) == {}
+    tree.do(operations.hold("PC1", handoff_id, 0, "another", ["another"]))
+    assert tree.record(handoff_id)["held"]["since"] == held["since"]  # it has waited since then
     tree.do(operations.claim("PC1", handoff_id))
     assert tree.record(handoff_id)["held"] is None
+
+
+def test_a_person_calls_work_back_and_whoever_had_it_has_it_no_more(tree: Memory, new_record: NewRecord) -> None:
+    handoff_id = queued(tree, new_record)
+    tree.do(operations.claim("PC1", handoff_id))
+    assert "epoch" in tree.refuses(operations.recall("PC2", handoff_id, 0, "taken back"))
+    tree.do(operations.recall("PC2", handoff_id, 1, "taken back"))
+    record = tree.record(handoff_id)
+    assert (record["state"], record["owner"], record["to_pc"], record["epoch"]) == ("parked", None, "PC2", 2)
+    assert record["parked_until"] is None and record["limit"] is None  # nothing starts it by itself
+    assert "is parked" in tree.refuses(operations.done("PC1", handoff_id, 1, "too late"))
+    tree.do(operations.withdraw("PC2", handoff_id, 2, "taken back to PC2"))
+    assert "is done" in tree.refuses(operations.recall("PC1", handoff_id, 2, "mine"))
 
 
 IDS = [f"{number:016x}" for number in range(2)]
