@@ -120,6 +120,20 @@ def test_what_did_not_hold_still_and_what_stays_is_said_to_the_person(
     assert any("memory of this project stays" in note for note in sent.notes)
 
 
+def test_what_stays_is_in_the_log_once_however_often_work_is_sent(
+    send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work" / ".env").write_text("A=1\n", encoding="utf-8")
+    monkeypatch.setattr(handoff, "new_id", lambda t: "0123456789abcdef")
+    monkeypatch.setattr(parts, "fetch_parts", lambda *arguments: {})
+    for _ in range(2):
+        send({"type": "text", "text": "hello"})
+    log = (tmp_path / "home" / "logs" / "left_out.log").read_text(encoding="utf-8")
+    assert (
+        log.count("0123456789abcdef .env (withheld: an environment file, by its name), 4 bytes") == 1 == log.count("\n")
+    )
+
+
 def test_a_transcript_that_is_too_large_is_handed_over_in_words(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carrying, "CAP_TOTAL", 2_000_000)
     sent, there = send({"type": "text", "text": "x" * 1_200_000})

@@ -68,8 +68,7 @@ def send(link: Link, record: Record) -> Sent:
         made = _Parcel(Path(folder))
         _conversation(session, link.config, made)
         _files(session, link.config, made)
-        for line in made.left_out:
-            program.log(link.home, LEFT_OUT, f"{record['id']} {_of(line)}, {line['size']} bytes")
+        _log(link, record, made.left_out)
         notes = [*_summary(made.left_out), *made.said]
         if not made.contents:
             return Sent(None, notes, made.left_out)
@@ -78,6 +77,19 @@ def send(link: Link, record: Record) -> Sent:
             made.contents[SURROUNDINGS] = files.dump_json(described)
         sent = parts.push_parts(link.state, record["id"], record["epoch"], made.contents)
     return Sent(sent.document(), notes, made.left_out, made.touches)
+
+
+def _log(link: Link, record: Record, left_out: list[dict[str, Any]]) -> None:
+    """Every path that stays, once for each handoff: work is sent again at every Stop."""
+    try:
+        lines = (link.home.logs / f"{LEFT_OUT}.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    known = {text for _, _, text in (line.split(" ", 2) for line in lines if line.count(" ") > 1)}
+    for line in left_out:
+        text = f"{record['id']} {_of(line)}, {line['size']} bytes"
+        if program.clean(text) not in known:
+            program.log(link.home, LEFT_OUT, text)
 
 
 def _conversation(session: dict[str, Any], config: Config, made: _Parcel) -> None:
