@@ -118,7 +118,6 @@ class Reading:
             # A second block, or a line that a killed client left half and another continued.
             or find(b'},{"type":"', behind, at) > 0
             or find(b'{"parentUuid":', behind, at) > 0
-            or find(shapes.FORKED, used.end(), stop) > 0
             or (match[2] or match[5]) == b"<synthetic>"
             or (used[10] and used[10].count(b'"type":') != used[10].count(b'"type":"message"'))
             or (base := _minutes.get(tail[2]) or _minute(tail[2])) < 0

@@ -43,20 +43,19 @@ USAGE = re.compile(
 
 
 def _but(*keys: bytes) -> bytes:
-    """Members with plain values up to one of these."""
-    return rb'(?:,"(?!(?:' + b"|".join(keys) + rb')")\w++":' + _PLAIN + rb")*+"
+    """Members with plain values up to one of these, or to one that makes a line another than it looks."""
+    named = b"|".join((*keys, b"requestSessionId", b"isApiErrorMessage", b"forkedFrom"))
+    return rb'(?:,"(?!(?:' + named + rb')")\w++":' + _PLAIN + rb")*+"
 
 
 # 1 request, 2 minute, 3 seconds, 4 folder, 5 session, 6 session that asked
 TAIL = re.compile(
-    rb'(?:,"stop_details":null)?' + _but(b"-") + rb"\}" + _but(b"requestId", b"type") + rb'(?:,"requestId":' + _NAME + rb")?"
+    rb'(?:,"stop_details":null)?' + _but() + rb"\}" + _but(b"requestId", b"type") + rb'(?:,"requestId":' + _NAME + rb")?"
     + _but(b"type") + rb',"type":"assistant"' + _but(b"timestamp")
     + rb',"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d\.\d{3})Z"' + _but(b"cwd")
-    + rb',"cwd":"((?:[^"\\]++|\\\\)*+)","sessionId":"([^"\\]*+)"' + _but(b"requestSessionId")
-    + rb'(?:,"requestSessionId":"([^"\\]*)"' + _but(b"-") + rb")?\}\r?\n"
+    + rb',"cwd":"((?:[^"\\]++|\\\\)*+)","sessionId":"([^"\\]*+)"' + _but()
+    + rb'(?:,"requestSessionId":"([^"\\]*)"' + _but() + rb")?\}\r?\n"
 )  # fmt: skip
-# What makes an end another one than it looks.
-FORKED = b'"forkedFrom"'
 REQUEST = re.compile(rb'"requestId":"([^"\\]*)"')
 TIMESTAMP = b'"timestamp":"'
 MOMENT = re.compile(rb'"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d\.\d{3})Z"')

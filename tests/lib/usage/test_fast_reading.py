@@ -50,7 +50,16 @@ BLOCKS = some.one_of(
 )
 MORE = some.dictionaries(
     some.sampled_from(
-        ["effort", "apiBlockIndex", "requestedModel", "madeBy", "isMeta", "requestSessionId", "forkedFrom"]
+        [
+            "effort",
+            "apiBlockIndex",
+            "requestedModel",
+            "madeBy",
+            "isMeta",
+            "isApiErrorMessage",
+            "requestSessionId",
+            "forkedFrom",
+        ]
     ),
     some.one_of(some.just("s1"), some.integers(0, 9), TEXT, VALUES),
     max_size=3,
@@ -91,7 +100,7 @@ def _same(data: bytes) -> Reading:
     return fast
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     spent=some.builds(usage, COUNTS, COUNTS, COUNTS, some.integers(0, 9000), some.integers(0, 9000)),
     block=BLOCKS,
@@ -119,7 +128,7 @@ def test_an_answer_of_any_content_is_read_as_json_reads_it(
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=some.data())
 def test_keys_in_any_order_change_nothing(data: some.DataObject) -> None:
     entry = json.loads(answered(1, "m1", usage(5, 6, 7, 8, 9), agent="a1"))
@@ -135,7 +144,7 @@ def test_keys_in_any_order_change_nothing(data: some.DataObject) -> None:
     assert row[5:10] == [5, 6, 7, 8, 9]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(cut=some.integers(1, 900), put=some.binary(max_size=6), at=some.integers(0, 900))
 def test_a_damaged_line_never_costs_the_one_behind_it(cut: int, put: bytes, at: int) -> None:
     first = answered(1, "m1", usage(1, 1))
