@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from trinity import files
 from trinity.errors import TrinityError
 from trinity.git import Repository
 
@@ -49,13 +48,14 @@ def write_blob(objects: Path, data: bytes, object_format: str) -> str:
 def write(objects: Path, kind: str, data: bytes, object_format: str) -> str:
     """Write a loose blob, tree or commit; returns its id."""
     oid = _hash(kind, data, object_format)
-    path = objects / oid[:2] / oid[2:]
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        temporary = path.with_name(f"tmp{os.getpid()}")
+    folder = f"{objects}/{oid[:2]}"
+    path = f"{folder}/{oid[2:]}"
+    if not os.path.exists(path):
+        os.makedirs(folder, 0o700, exist_ok=True)
         whole = b"%s %d\0" % (kind.encode("ascii"), len(data)) + data
-        temporary.write_bytes(zlib.compress(whole, 1 if shrinks(data) else 0))
-        files.replace(str(temporary), path)
+        # Nobody reads here before all of it is written, and what a crash leaves behind is thrown away whole.
+        with open(path, "wb") as stream:
+            stream.write(zlib.compress(whole, 1 if shrinks(data) else 0))
     return oid
 
 
