@@ -102,7 +102,9 @@ def test_a_carried_session_changes_nothing_in_the_old_place(
     api.set_plan({"steps": [*steps(old), *own], "default": {"text": "finished"}})
     guard.raise_guard(Home(runner.home), SESSION, [str(old)], str(client.project))
     rules = guard.client_arguments([str(old)], str(client.project)) if layers != "guard" else []
-    done = client.headless("go", "--session-id", SESSION, "--permission-mode", mode, "--allowedTools", "Bash", *rules)
+    done = client.headless(
+        "go", "--session-id", SESSION, "--permission-mode", mode, "--allowedTools", "Bash", *rules, timeout=150
+    )
     assert done.text == "finished"
     assert state(old) == before
     assert (client.project / "mine.txt").read_text(encoding="utf-8") == "ours again\n"

@@ -104,7 +104,7 @@ def test_nothing_is_changed_at_the_old_place_whatever_is_tried(two: tuple[Pc, Pc
     one.api.set_plan({"steps": steps(work, new), "default": {"text": "all is done"}})
     assert two_.program("accept_handoff", handoff).returncode == 0  # by a person: it brings an .mcp.json along
     two_.watch()
-    done = two_.settle(lambda found: [r["state"] for r in found] == ["done"], timeout=90)[0]
+    done = two_.settle(lambda found: [r["state"] for r in found] == ["done"], timeout=150)[0]
     assert done["owner"] == "PC2" and state(work) == before
 
     # its own place it had, in the same conversation, and there it could work
@@ -124,7 +124,7 @@ def test_nothing_is_changed_at_the_old_place_whatever_is_tried(two: tuple[Pc, Pc
     one.api.set_plan({"steps": steps(work, new), "default": {"text": "done by hand"}})
     (new / "b.txt").unlink()
     bypass = ("--permission-mode", "bypassPermissions")
-    by_hand = two_.client.headless("go on", "--resume", session, *bypass, cwd=new, IS_SANDBOX="1")
+    by_hand = two_.client.headless("go on", "--resume", session, *bypass, cwd=new, timeout=120, IS_SANDBOX="1")
     assert by_hand.text == "done by hand" and (new / "b.txt").exists()
     assert state(work) == before
 
@@ -144,8 +144,8 @@ def test_an_interactive_session_arrives_in_tmux_and_is_kept_out_too(two: tuple[P
     two_.configure(resume={"interactive": "tmux"})
     assert two_.program("accept_handoff", handoff).returncode == 0  # by a person: it takes an .mcp.json away
     two_.watch()
-    two_.settle(lambda found: [r["state"] for r in found] in (["running"], ["done"]), timeout=90)
-    two_.api.wait_for(lambda requests: len(served(two_, session)) > len(ON_OLD) + len(OWN), timeout=60)
+    two_.settle(lambda found: [r["state"] for r in found] in (["running"], ["done"]), timeout=150)
+    two_.api.wait_for(lambda requests: len(served(two_, session)) > len(ON_OLD) + len(OWN), timeout=120)
     first, last = served(two_, session)[0], served(two_, session)[-1]
     assert PROMPT in first.text and "is now below" in first.text and "did not succeed" in first.text
     assert json.dumps(last.body).count("on this PC is not yours") >= COMMANDS

@@ -53,7 +53,7 @@ def run(command: tuple[str, ...], folder: Path, output: Path, seconds: float) ->
         try:
             status = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            _end(process.pid)
+            end(process.pid)
             process.wait()
             return Ran(command, f"it took longer than {seconds:g} s and was ended; its output: '{output}'")
     if status:
@@ -61,7 +61,8 @@ def run(command: tuple[str, ...], folder: Path, output: Path, seconds: float) ->
     return Ran(command, "")
 
 
-def _end(pid: int) -> None:
+def end(pid: int) -> None:
+    """End a process and all that it started."""
     import psutil
 
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.hooks.hook_runner import wait_until
 from trinity.config import AfterRestore
 from trinity.work import after_restore
 
@@ -37,12 +39,16 @@ def test_its_failure_is_said_with_its_last_words(tmp_path: Path) -> None:
 def test_one_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     code = (
         "import subprocess,sys,time; c=subprocess.Popen([sys.executable,'-c','import time; time.sleep(600)']);"
-        "open('pid','w').write(str(c.pid)); time.sleep(600)"
+        "open('new','w').write(str(c.pid)); import os; os.replace('new','pid'); time.sleep(600)"
     )
-    ran = after_restore.run(python(code), tmp_path, tmp_path / "o", 5)
-    assert "longer than 5 s" in ran.failure
+    parent = subprocess.Popen(python(code), cwd=tmp_path)
+    wait_until((tmp_path / "pid").exists)
     child = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    after_restore.end(parent.pid)
+    assert parent.wait(LONG) != 0
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    ran = after_restore.run(python("import time; time.sleep(600)"), tmp_path, tmp_path / "o", 0.2)
+    assert "longer than 0.2 s" in ran.failure
 
 
 @pytest.mark.parametrize(
