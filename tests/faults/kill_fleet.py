@@ -200,7 +200,7 @@ class Kills:
         aim = self.random.choice(aims)
         before = _names(aim)
         process = stage.program(*command, **QUIET)
-        deadline = time.monotonic() + (3 if aim else self.random.uniform(0.2, 2))
+        deadline = time.monotonic() + (8 if aim else self.random.uniform(0.2, 2))
         while time.monotonic() < deadline and process.poll() is None and _names(aim) <= before:
             time.sleep(0.002)
         time.sleep(self.random.uniform(0, 0.15))

@@ -279,6 +279,18 @@ def test_a_handoff_whose_sending_fails_stays_where_it_was(fleet: Fleet, monkeypa
     assert after["parked_until"] == before["parked_until"] and "not sent to PC2" in after["outcome"]
 
 
+def test_one_that_was_claimed_to_be_sent_and_then_killed_does_not_run_into_its_limit(fleet: Fleet) -> None:
+    one, _ = fleet.join("PC1"), fleet.join("PC2", kind="unknown")
+    one.stopped("s", HOUR)
+    one.round()
+    link, before = Link(one.home, one.config), _only(one)
+    link.submit(operations.park("PC1", before["id"], clock.iso()))
+    link.submit(operations.claim("PC1", before["id"]))
+    one.round()
+    after = _only(one)
+    assert (after["state"], after["parked_until"]) == ("parked", before["parked_until"]) and one.starts() == []
+
+
 def test_a_silent_pc_is_switched_on_when_work_is_sent_to_it(fleet: Fleet) -> None:
     one, two = fleet.join("PC1"), fleet.join("PC2", heard=False)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as card:

@@ -17,7 +17,19 @@ from trinity.errors import Offline, TrinityError
 from trinity.fleet import embedded, names, operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import closing, company, consent, holding, homecoming, lost, pausing, rounds, starting, waiting
+from trinity.relay import (
+    closing,
+    company,
+    consent,
+    holding,
+    homecoming,
+    lost,
+    pausing,
+    rounds,
+    sending,
+    starting,
+    waiting,
+)
 from trinity.relay.link import OPEN_STATES, Link, Record
 from trinity.relay.rounds import Round
 from trinity.work import launch
@@ -121,7 +133,8 @@ def _look(made: Round, record: Record) -> None:
     if record["state"] == "queued":
         waiting.queued(made, record)
     elif record["state"] in ("claimed", "running") and record["owner"] == made.config.pc:
-        holding.held(made, record, waiting.mode(made.config, record))
+        if not sending.cut_off(made, record):
+            holding.held(made, record, waiting.mode(made.config, record))
     elif record["state"] in ("claimed", "running"):
         made.waiting.append((record, f"running on {record['owner']}"))
 

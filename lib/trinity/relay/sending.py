@@ -9,7 +9,7 @@ from typing import Any
 
 from trinity import clock, program
 from trinity.errors import TrinityError
-from trinity.fleet import operations
+from trinity.fleet import journal, operations
 from trinity.relay import carrying, closing, rounds
 from trinity.relay.link import Link, Record
 from trinity.relay.rounds import Round
@@ -71,6 +71,22 @@ def send_on(
         program.log(link.home, "handoff", f"{held['id']} {note}")
     closing.close_here(link.home, {**held, **news}, to)
     return rounds.find(link, link.state.last(), known["id"]), sent.notes
+
+
+def cut_off(made: Round, record: Record) -> bool:
+    """Was this one claimed only to be sent on, by a program that was killed then? Its limit is in force, and nothing was
+    started: it is parked as it was, and sent by whoever wants to."""
+    session = (record.get("sessions") or [{}])[0]
+    until = (record.get("limit") or {}).get("resets_at")
+    if record["state"] != "claimed" or session.get("foreign") or not until or clock.parse(until) <= made.now:
+        return False
+    if journal.read(made.home, record["id"], record["epoch"]) is not None:
+        return False
+    pc, why = made.config.pc, "its sending was cut off"
+    parked = made.link.submit(operations.repark(pc, record["id"], record["epoch"], until, why, {}))
+    if parked.visible:
+        made.note(record, why)
+    return not parked.refused
 
 
 def back(made: Round, record: Record, reason: str) -> bool:
