@@ -28,6 +28,7 @@ parts_clone/       a cache of what handoffs carry; may be deleted
 remote.git/        the embedded fleet remote, when no other was named: this one is the state, keep it
 handoff/ wake/ wake_archive/ heartbeat/ dashboards/ spawn_queue/
                    a read-only view of the state, written by Trinity
+results/           what other PCs have finished of this PC's work, until it is taken back
 runs/ logs/        what resumed sessions printed, and logs
 quarantine/ held/  damaged files and held prompts, with the reason; nothing is deleted
 fence/ lease/ guard/

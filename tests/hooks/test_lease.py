@@ -80,3 +80,14 @@ def test_a_lease_needs_a_time_and_a_session(home: Home) -> None:
         lease.grant(home, SESSION, seconds=0, **WORK)
     with pytest.raises(TrinityError):
         lease.grant(home, "a/b", seconds=60, **WORK)
+
+
+@pytest.mark.parametrize("hook", ["stop.py", "session_end.py"])
+def test_the_end_of_a_turn_of_accepted_work_calls_for_a_round(runner: HookRunner, hook: str) -> None:
+    given = payload_of({"stop.py": "Stop", "session_end.py": "SessionEnd"}[hook])
+    called = runner.home / "round.called"
+    assert runner.run(hook, given).returncode == 0 and not called.exists()
+    lease.grant(Home(runner.home), str(given["session_id"]), seconds=600, **WORK)
+    done = runner.run(hook, given)
+    assert (done.returncode, done.stdout, done.stderr, runner.log()) == (0, b"", b"", [])
+    assert called.exists() and [event["name"] for event in runner.events()] == [given["hook_event_name"]] * 2

@@ -1,0 +1,35 @@
+"""What was done to close a conversation here is undone when it is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trinity.home import Home
+from trinity.relay import closing
+from trinity.work import ending, fence
+
+RECORD = {"id": "01a1f899755658d4", "sessions": [{"session_id": "5e55"}]}
+
+
+def test_a_wait_that_was_switched_off_with_the_fence_is_switched_on_with_it(home: Home, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    closing.close_here(home, RECORD, "PC2")
+    facts = {"handoff_id": RECORD["id"], "to_pc": "PC2", "since": "2026-11-29T20:00:00Z", "take_back": "x"}
+    switched = ending.switch_wait_off(project)
+    fence.raise_fence(home, "5e55", **facts, switched_off=[str(switched)])  # type: ignore[arg-type]
+    assert closing.open_here(home, "5e55") and not fence.is_raised(home, "5e55")
+    assert not (project / ".claude" / "settings.local.json").exists()
+    assert not closing.open_here(home, "5e55")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff"])
+def test_a_damaged_fence_is_opened_too_and_touches_no_settings(home: Home, content: bytes) -> None:
+    closing.close_here(home, RECORD, "PC2")
+    closing.close_here(home, {**RECORD, "sessions": [{"session_id": "other"}]}, "PC3")
+    (home.fence / "5e55.json").write_bytes(content)
+    assert fence.is_raised(home, "5e55") and fence.switched_off(home, "5e55") == []
+    assert closing.open_here(home, "5e55")
+    assert fence.is_raised(home, "other")
