@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
 
 from trinity.fleet import handoffs, journal, transitions
 from trinity.fleet.snapshot import Refusal, Tree
-from trinity.relay import link, sending
+from trinity.relay import closing, link
 
 
 def no_journal() -> None:
@@ -31,7 +31,7 @@ def no_journal() -> None:
 
 def no_fence() -> None:
     """A conversation that goes elsewhere is not closed where it was."""
-    _set(sending, "close_here", lambda *_: None)
+    _set(closing, "close_here", lambda *_: None)
 
 
 def no_epoch() -> None:
@@ -50,6 +50,7 @@ def no_handoff() -> None:
 
 
 def _set(where: object, name: str, what: object) -> None:
+    getattr(where, name)  # a name that is gone would switch nothing off
     setattr(where, name, what)
 
 
