@@ -105,7 +105,11 @@ def test_what_would_be_done_is_said_and_not_done(pc: ProgramsPC) -> None:
 
 def test_one_overload_waits_and_the_third_hands_over_with_its_words(pc: ProgramsPC) -> None:
     for number in (1, 2, 3):
-        _stopped(pc, BURST, session=f"s{number}")
+        _stopped(pc, BURST, session=f"s{number}")  # one burst, whoever is refused by it
+        pc.ok("evaluate_status", "--act")
+        assert pc.handoffs() == []
+    for number in (2, 3):
+        event_log.append(pc.home, {"event": "rate_limit", "source": "program"})
         pc.ok("evaluate_status", "--act")
         assert len(pc.handoffs()) == (3 if number == 3 else 0)
     assert all(record["excerpts"] == [BURST] for record in pc.handoffs())

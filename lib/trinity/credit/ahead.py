@@ -17,6 +17,8 @@ from trinity.credit.allowance import LENGTHS, Allowance
 
 Points = Sequence[tuple[float, float]]
 
+# How an estimate was made, for a person.
+HOW = {"learned": "learned from earlier limits", "counted": "counted on from the last percentage"}
 # Percentages come rounded; a rise of one point may have been half of one, or one and a half.
 _ROUNDED = 0.5
 _LEAST_SECONDS = 600.0
@@ -33,8 +35,8 @@ class Ahead:
     """One window: percent used (`used_low` to `used_high` where it is an estimate), percent an hour, percent at the
     reset, and when it will be full (epoch seconds; None: not before the reset, or not known).
 
-    `source`: "percentages" (the provider's own) or "learned" (from what was used up to earlier limits). `early`: it
-    counts one step earlier, because it will not last.
+    `source`: "percentages" (the provider's own), "counted" (on from the last of them) or "learned" (from what was used up
+    to earlier limits). `early`: it counts one step earlier, because it will not last.
     """
 
     name: str
@@ -185,7 +187,7 @@ def in_words(found: Ahead) -> str:
     if found.source == "percentages":
         text += f"{found.used:.3g} % used"
     else:
-        text += f"about {found.used:.0f} % used ({found.used_low:.0f} to {found.used_high:.0f}, learned from earlier limits)"
+        text += f"about {found.used:.0f} % used ({found.used_low:.0f} to {found.used_high:.0f}, {HOW[found.source]})"
     if found.resets_at is not None:
         text += f", resets {clock.local(found.resets_at)}"
     when = when_full(found)

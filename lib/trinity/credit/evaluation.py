@@ -112,6 +112,10 @@ def _aheads(config: Config, held: Picture, now: float) -> list[Ahead]:
     known = {name: one for name, one in told if one is not None}
     held.pace.settle(config.account.id, known, now)
     learned = {name: held.pace.ahead(name, now) for name in pace.NAMES if name not in known}
+    for name, one in known.items():
+        # The last step is left to those who know.
+        if one.used < config.ladder.window_used[-1]:
+            known[name] = held.pace.counted(one, held.allowances[name].samples, now) or one
     return [*known.values(), *(one for one in learned.values() if one is not None)]
 
 

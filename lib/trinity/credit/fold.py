@@ -197,7 +197,20 @@ class Folder:
         incident.counted = True
         if limit is None or limit.scope == "account":
             # A model's own limit says nothing about how near the account is to one.
-            self.picture.window.add_error(sighting.time, rate_limit=sighting.error == "rate_limit")
+            refused = sighting.error == "rate_limit"
+            self.picture.window.add_error(sighting.time, rate_limit=refused and self._counts(incident, sighting.time))
+
+    def _counts(self, incident: Incident, t: float) -> bool:
+        """Does this refusal bring the account nearer to its end? One burst refuses several sessions, and the same ones
+        again: it counts once for twice the pause after which a new try is made. One that follows an answer is another
+        burst, and no worse than the one before: the account works."""
+        if incident.kind != "transient":
+            return True
+        before = self.picture.burst_at
+        if abs(t - before) < 2 * self.ladder.transient_reset_seconds:
+            return False
+        self.picture.burst_at = max(t, before)
+        return t - before > self.ladder.window_minutes * 60 or self.picture.asked_at <= before + _LATER
 
     def _stopped(self, session: Session, incident: Incident, sighting: Sighting) -> None:
         stop, t = session.stop, sighting.time

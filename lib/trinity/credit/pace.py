@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from trinity.credit import ahead
-from trinity.credit.ahead import Ahead
+from trinity.credit.ahead import Ahead, Points
 from trinity.credit.allowance import LENGTHS, SAME_RESET
 
 SPEND_CAP = "spend_cap"  # ends with the calendar month, UTC
@@ -28,6 +28,7 @@ _KEPT_WALLS = 24
 _USED_WALLS = 6
 # A share below this says little about the whole.
 _CALIBRATED_FROM = 30.0
+_COUNTED_FROM = 5.0
 _CONFIDENCE = (0.4, 0.55, 0.65)
 # How far one window may be from another of the same account; less where several were met.
 _SPREAD = (0.25, 0.12)
@@ -72,7 +73,8 @@ class Pace:
 
     def total(self, start: float, end: float) -> float:
         """What was used from `start` to `end`; of a bucket that is cut, its part."""
-        return sum(weight * _part(bucket * _BUCKET, start, end) for bucket, weight in self.spent.items())
+        newest = max(self.spent, default=0) * _BUCKET
+        return sum(weight * _part(bucket * _BUCKET, start, end, newest) for bucket, weight in self.spent.items())
 
     def settle(self, account: str, percentages: Mapping[str, Ahead], now: float) -> None:
         """Learn from what was met since the last time; another account's use is not this one's."""
@@ -130,9 +132,9 @@ class Pace:
         confidence = _CONFIDENCE[min(len(holds), len(_CONFIDENCE)) - 1] * (1.0 if sure else 0.7)
         if max(holds) > 2 * min(holds):
             confidence *= 0.6
-        points, used = [(start, 0.0)], 0.0
+        points, used, newest = [(start, 0.0)], 0.0, max(self.spent, default=0) * _BUCKET
         for bucket in sorted(self.spent):
-            weight = self.spent[bucket] * _part(bucket * _BUCKET, start, now)
+            weight = self.spent[bucket] * _part(bucket * _BUCKET, start, now, newest)
             if weight > 0:
                 used += weight / capacity * 100
                 points.append((min(now, (bucket + 1) * _BUCKET), used))
@@ -143,6 +145,30 @@ class Pace:
             early=self.early.get(name, False), spread=spread,
         )  # fmt: skip
         self.early[name] = one.early
+        return one
+
+    def counted(self, known: Ahead, samples: Points, now: float) -> Ahead | None:
+        """`known` by percentages that are older than what was used since, in sessions that show none; None when nothing
+        was, or when it cannot be told how much that is of the window."""
+        since = self.total(known.seen_at, now)
+        if since <= 0 or known.resets_at is None:
+            return None
+        start = _start(known.name, known.resets_at)
+        if known.used >= _COUNTED_FROM and start >= self.since:
+            holds = [self.total(start, known.seen_at) / known.used * 100]
+        else:
+            holds = [w.weight for w in self.walls if (w.name, w.account) == (known.name, self.account)][-_USED_WALLS:]
+        if not holds or min(holds) <= 0:
+            return None
+        grown = since / median(holds) * 100
+        if grown < 1:
+            return None
+        used = known.used + grown
+        one = ahead.project(
+            known.name, [*samples, (now, used)], now, known.resets_at, source="counted", seen_at=now, confidence=0.6,
+            early=self.early.get(known.name, False), spread=((known.used + grown / 2) / used, (used + grown / 2) / used),
+        )  # fmt: skip
+        self.early[known.name] = one.early
         return one
 
     def _window(self, name: str, now: float) -> tuple[float, float, bool] | None:
@@ -207,14 +233,13 @@ def walls_from(documents: Any) -> list[Wall]:
     return found[-_KEPT_WALLS:]
 
 
-def _part(first: float, start: float, end: float) -> float:
-    """How much of the bucket that begins at `first` lies between the two."""
-    if start <= first and first + _BUCKET <= end:
-        return 1.0
-    # The newest bucket holds only what was used until now: what is cut off behind `end` is still empty.
-    return (
-        1.0 if start <= first < end else max(0.0, min(1.0, (first + _BUCKET - start) / _BUCKET)) if first < end else 0.0
-    )
+def _part(first: float, start: float, end: float, newest: float) -> float:
+    """How much of the bucket that begins at `first` lies between the two. The newest one is filled only until now."""
+    if first >= end:
+        return 0.0
+    begin = max(start, first)
+    finish = first + _BUCKET if first >= newest else min(end, first + _BUCKET)
+    return max(0.0, finish - begin) / _BUCKET
 
 
 def _start(name: str, resets_at: float) -> float:

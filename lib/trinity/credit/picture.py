@@ -77,7 +77,8 @@ class Session:
 class Picture:
     """All of it; `born` is when this PC first looked, and nothing before that is acted upon.
 
-    `incidents` are by session; `asked_at` is when the newest question was asked that any session or caller got answered.
+    `incidents` are by session; `burst_at` is when the newest burst of passing refusals was counted, `asked_at` when the
+    newest question was asked that any session or caller got answered.
     """
 
     born: float
@@ -91,6 +92,7 @@ class Picture:
     cursors: dict[str, Cursor] = field(default_factory=dict)
     errors: list[tuple[str, float]] = field(default_factory=list)
     asked_at: float = 0.0
+    burst_at: float = 0.0
     swept_at: float = 0.0
     damaged: int = 0
 
@@ -176,6 +178,7 @@ def _document(picture: Picture) -> dict[str, Any]:
         "errors": picture.errors,
         "pace": picture.pace.document(),
         "asked_at": picture.asked_at,
+        "burst_at": picture.burst_at,
         "swept_at": picture.swept_at,
         "damaged": picture.damaged,
     }
@@ -198,6 +201,7 @@ def _from_document(document: Mapping[str, Any]) -> Picture:
         errors=[(str(kind), float(t)) for kind, t in document["errors"]],
         pace=Pace.from_document(document["pace"]) if "pace" in document else Pace(since=float(document["swept_at"])),
         asked_at=float(document["asked_at"]),
+        burst_at=float(document.get("burst_at", 0.0)),
         swept_at=float(document["swept_at"]),
         damaged=int(document["damaged"]),
     )

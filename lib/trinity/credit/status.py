@@ -21,7 +21,7 @@ from typing import Any
 
 from trinity import clock
 from trinity.config import Ladder
-from trinity.credit.ahead import Ahead
+from trinity.credit.ahead import HOW, Ahead
 from trinity.credit.limits import Limit
 from trinity.credit.window import Counts, Streak
 
@@ -128,15 +128,15 @@ def _of_streaks(now: float, ladder: Ladder, recorded: Streak, transcripts: Strea
 
 def _of_window(now: float, ladder: Ladder, ahead: Ahead) -> list[Signal]:
     status = _step(ahead.used, ladder.window_used)
-    learned = ahead.source == "learned"
-    about = f"about {ahead.used:.0f} % used, learned from earlier limits" if learned else f"{ahead.used:.3g} % used"
+    how = HOW.get(ahead.source, "")
+    about = f"about {ahead.used:.0f} % used, {how}" if how else f"{ahead.used:.3g} % used"
     text = f"{ahead.name.replace('_', '-')} window {about}"
     if ahead.early and status in ("HEALTHY", "WARNING"):
         status = STATUSES[STATUSES.index(status) + 1]
         text += f", {min(ahead.at_reset or 0.0, 999):.0f} % by the reset at this rate"
     if status == "HEALTHY":
         return []
-    if learned:
+    if how:
         # Nobody who knows has said so: it warns, and is critical where several windows agreed.
         status = "CRITICAL" if status != "WARNING" and ahead.confidence >= _CRITICAL_FROM else "WARNING"
     return [Signal(ahead.name, status, text, now - ahead.seen_at, ahead.confidence, ahead.used)]

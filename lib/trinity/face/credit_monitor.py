@@ -23,6 +23,8 @@ from trinity.usage import today
 
 # How long a handoff without a known reset rests, and the acting after a forced one.
 UNKNOWN_RESET_SECONDS = 300.0
+# A window that will be full within this time is as good as full: the work should be safe elsewhere by then.
+NEARLY_FULL_SECONDS = 300.0
 
 
 class CreditMonitor:
@@ -61,20 +63,30 @@ class CreditMonitor:
         return self.evaluate().status
 
     def should_trigger_handoff(self) -> bool:
-        """Is the account exhausted, or so slow for a caller that its work should move?
+        """Is the account exhausted, so slow for a caller that its work should move, or a window full within minutes by
+        the provider's own percentages?
 
         A budget that is used up is shown and moves nothing: it was set by a person, who may raise it.
         """
         answer = self.evaluate()
-        return _gradual(answer) or any(
-            signal.status == "EXHAUSTED" and signal.name != "budget" for signal in answer.signals
-        )
+        exhausted = any(signal.status == "EXHAUSTED" and signal.name != "budget" for signal in answer.signals)
+        return exhausted or _gradual(answer) or _nearly_full(answer)
+
+    def limits_ahead(self) -> dict[str, Any]:
+        """For each window: percent used, pace, and when it will be full, as in `credit_state.json` (`ahead`)."""
+        ahead: dict[str, Any] = self.evaluate().document["ahead"]
+        return ahead
 
 
 def _seconds(value: float) -> float:
     if not 0 <= value < 1e6:
         raise UsageError(f"{value} is no response time in seconds")
     return float(value)
+
+
+def _nearly_full(answer: Evaluation) -> bool:
+    soon = answer.time + NEARLY_FULL_SECONDS
+    return any(one.source == "percentages" and one.likely is not None and one.likely <= soon for one in answer.aheads)
 
 
 def _gradual(answer: Evaluation) -> bool:
