@@ -141,10 +141,16 @@ def _watch(pid: int, peak: list[int]) -> None:
         whole = psutil.Process(pid)
         while True:
             family = [whole, *whole.children(recursive=True)]
-            peak[0] = max(peak[0], sum(one.memory_info().rss for one in family))
-            time.sleep(0.01)
+            peak[0] = max(peak[0], sum(_memory(one) for one in family))
+            time.sleep(0.02)
     except psutil.Error:
         return
+
+
+def _memory(process: psutil.Process) -> int:
+    """Pages that a fork shares with its parent count once, where the system says so."""
+    found = process.memory_full_info()
+    return int(getattr(found, "pss", 0) or found.rss)
 
 
 def _grow(path: Path, number: int) -> None:
