@@ -85,6 +85,9 @@ def save(
             return Saved(waits, "kept", False)
         if known is not None and stopped_at is not None and _started_since(home, known, stopped_at):
             return Saved(known, "kept", True)
+        if known is not None and choosing and known["state"] in ("queued", "parked") and known["to_pc"] != config.pc:
+            # It was sent already, by one that was killed before it could say so; others move it on if they must.
+            return Saved(known, "kept", True)
         record = _record(home, config, session, limit, reason, to, excerpts)
         there: str | None = None
         if choosing and to is None:
