@@ -83,6 +83,11 @@ def save(
             if choosing and link.offline:
                 raise Offline(link.offline)
             return Saved(waits, "kept", False)
+        if session and known is None and stopped_at is not None:
+            # Handed over since by hand, and at its end already: that stop has been dealt with.
+            ended = [r for r in link.handoffs(snapshot) if _is_of(r, session.id) and _made(r) > stopped_at - 1]
+            if ended:
+                return Saved(ended[-1], "kept", True)
         if known is not None and stopped_at is not None and _started_since(home, known, stopped_at):
             return Saved(known, "kept", True)
         if known is not None and choosing and known["state"] in ("queued", "parked") and known["to_pc"] != config.pc:
@@ -140,10 +145,18 @@ def _chosen(link: Link, snapshot: Snapshot, record: Record) -> tuple[str | None,
     return found.to_pc, None, why
 
 
+def _is_of(record: Record, session_id: str) -> bool:
+    return any(session["session_id"] == session_id for session in record.get("sessions") or [])
+
+
+def _made(record: Record) -> float:
+    return clock.parse(record["timestamp"])
+
+
 def _unseen(link: Link, snapshot: Snapshot, session_id: str) -> Record | None:
     """The handoff of a conversation that is on its way to the fleet."""
     for record, _ in link.unseen(link.handoffs(snapshot)):
-        if any(session["session_id"] == session_id for session in record.get("sessions") or []):
+        if _is_of(record, session_id):
             return record
     return None
 
