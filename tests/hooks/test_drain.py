@@ -62,7 +62,7 @@ def test_a_subagent_and_a_persons_session_go_on(runner: HookRunner) -> None:
         {"window": "for ever"},
         {"used": "much"},
     ],
-    ids=str,
+    ids=["over", "far away", "words", "none", "yes", "another window", "no number"],
 )
 def test_an_order_that_is_over_or_makes_no_sense_stops_nothing(runner: HookRunner, facts: dict[str, Any]) -> None:
     order(runner, **facts)
