@@ -162,6 +162,7 @@ def _fold(home: Home, config: Config, held: Picture, now: float) -> None:
         folder.spent_since = since if held.swept_at and known is None else 0.0
         for fact in facts:
             folder.fact(str(path), fact)
+    folder.settle()
     held.swept_at = now
 
 

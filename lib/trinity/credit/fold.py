@@ -39,6 +39,16 @@ class Folder:
         self.latest = now + _AHEAD
         # Tokens of an earlier time are not counted: they were used elsewhere, or are counted already.
         self.spent_since = 0.0
+        self._asked: list[float] = [picture.asked_at]
+        self._refused: list[float] = []
+
+    def settle(self) -> None:
+        """Count the passing refusals that were folded, in the order of time: sources are read one after the other, so
+        what was answered between two refusals is known only when all of them are read."""
+        for t in sorted(self._refused):
+            if self._counts(t):
+                self.picture.window.add_rate_limit(t)
+        self._refused.clear()
 
     def event(self, event: dict[str, Any]) -> None:
         """One line of the event log; what has no time is counted as damaged, an unknown kind is skipped."""
@@ -197,20 +207,21 @@ class Folder:
         incident.counted = True
         if limit is None or limit.scope == "account":
             # A model's own limit says nothing about how near the account is to one.
-            refused = sighting.error == "rate_limit"
-            self.picture.window.add_error(sighting.time, rate_limit=refused and self._counts(incident, sighting.time))
+            passing = sighting.error == "rate_limit" and incident.kind == "transient"
+            if passing:
+                self._refused.append(sighting.time)
+            self.picture.window.add_error(sighting.time, rate_limit=sighting.error == "rate_limit" and not passing)
 
-    def _counts(self, incident: Incident, t: float) -> bool:
+    def _counts(self, t: float) -> bool:
         """Does this refusal bring the account nearer to its end? One burst refuses several sessions, and the same ones
         again: it counts once for twice the pause after which a new try is made. One that follows an answer is another
         burst, and no worse than the one before: the account works."""
-        if incident.kind != "transient":
-            return True
         before = self.picture.burst_at
         if abs(t - before) < 2 * self.ladder.transient_reset_seconds:
             return False
         self.picture.burst_at = max(t, before)
-        return t - before > self.ladder.window_minutes * 60 or self.picture.asked_at <= before + _LATER
+        answered = any(before + _LATER < asked <= t for asked in self._asked)
+        return t - before > self.ladder.window_minutes * 60 or not answered
 
     def _stopped(self, session: Session, incident: Incident, sighting: Sighting) -> None:
         stop, t = session.stop, sighting.time
@@ -248,6 +259,7 @@ class Folder:
         A limit with a known reset is ended only by the session that it stopped: another session may work under another
         login or provider, and its success says nothing about this account.
         """
+        self._asked.append(asked_at)
         self.picture.asked_at = max(self.picture.asked_at, asked_at)
         if session is not None:
             session.asked_at = max(session.asked_at, asked_at)

@@ -81,6 +81,10 @@ class Window:
         bucket[_ERRORS] += 1
         bucket[_RATE_LIMITS] += rate_limit
 
+    def add_rate_limit(self, t: float) -> None:
+        """An error that was added before was a refusal that counts."""
+        self._bucket(t)[_RATE_LIMITS] += 1
+
     def restart(self, t: float) -> None:
         """Forget everything before `t`."""
         self.since = max(self.since, t)

@@ -190,3 +190,18 @@ def test_an_incident_can_be_kept_as_a_record() -> None:
     again = Incident.from_document(json.loads(json.dumps(incident.document())))
     assert again.document() == incident.document() and len(again.seen) == 3
     assert again.limit is not None and again.limit.type == "five_hour"
+
+
+def test_an_answer_between_two_refusals_is_known_whichever_was_read_first(scene: Scene) -> None:
+    """Hooks are read before the transcripts: by then the answer that parts two bursts has not been seen."""
+    burst = "API Error: Server is temporarily limiting requests (not your usage limit) · Rate limited"
+    scene.prompt(-20, session="b")
+    scene.answer(-10, session="b")
+    scene.stop_failure(0, burst, session="a")
+    scene.look(1)
+    scene.prompt(300, session="b")
+    scene.answer(310, session="b")
+    for second in (700, 1400):
+        scene.stop_failure(second, burst, session=f"at {second}", prompt=f"p {second}")
+    # The answer lies between the first two; between the last two there was none.
+    assert scene.look(1401).counts.rate_limits == 2
