@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.lib.credit.scene import Scene
 from trinity import clock
 from trinity.credit import incidents, transcripts
 from trinity.credit.incidents import Incident, Sighting
