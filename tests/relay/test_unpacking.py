@@ -301,11 +301,26 @@ def test_one_that_was_killed_half_way_is_swept_and_never_taken_for_whole(way: Wa
     assert (way.base / f"{half.name}.unfinished").exists() and str(half) in worktrees(way.stage.pc2)
     # a new epoch, as the journal demands; what somebody else made there is not touched
     (way.base / "mine").mkdir()
+    (way.base / "novel.unfinished").write_text("chapter one\n", encoding="utf-8")
+    (way.base / "drafts.unfinished").mkdir()
     arrived = way.receive(way.forged(record, lambda folder: None))
     assert arrived.equal and not half.exists()
     assert worktrees(way.stage.pc2) == [str(way.stage.pc2), arrived.new_root]
-    assert sorted(entry.name for entry in way.base.iterdir()) == sorted(["mine", Path(arrived.new_root).name])
+    assert sorted(entry.name for entry in way.base.iterdir()) == sorted(
+        ["mine", "novel.unfinished", "drafts.unfinished", Path(arrived.new_root).name]
+    )
     assert not list(way.homes["PC2"].root.glob("arrivals/*"))
+
+
+def test_consent_is_to_what_came_and_not_to_what_comes_later_with_the_same_handoff(way: Way) -> None:
+    record = {**way.send(), "touches": [{"path": "CLAUDE.md", "mark": "0123456789abcdef"}]}
+    link = way.link("PC2")
+    consent.give(link, link.state.last(), record)
+    assert consent.reasons(link, link.state.last(), record) == []
+    changed = way.forged(record, lambda folder: (folder / "surroundings.json").write_text("{}", encoding="utf-8"))
+    assert consent.reasons(link, link.state.last(), changed) == ["it changes 'CLAUDE.md'"]
+    lies_here = {**changed, "sessions": [{**record["sessions"][0], "pc": "PC2"}]}
+    assert consent.reasons(link, link.state.last(), lies_here) == []
 
 
 def test_a_conversation_that_may_not_travel_is_handed_over_in_words(way: Way) -> None:

@@ -59,7 +59,7 @@ def meet(link: Link, snapshot: Snapshot) -> list[str]:
 def reasons(link: Link, snapshot: Snapshot, record: Record) -> list[str]:
     """Why a waiting handoff is not started here without a person; empty when it may be."""
     said = _read(link.home)
-    if record["id"] in said.get("handoffs", []):
+    if _agreed(said, record):
         return []
     senders = _senders(record, link.config.pc)
     if not senders:
@@ -69,8 +69,20 @@ def reasons(link: Link, snapshot: Snapshot, record: Record) -> list[str]:
     known: Mapping[str, Any] = said["pcs"] if "pcs" in said else fleet["pcs"]
     for pc in sorted(senders):
         found += _of_sender(known, fleet, link.config.pc, pc)
-    marks = {str(one["path"]): str(one["mark"]) for one in record.get("touches") or []}
+    sessions = record.get("sessions") or []
+    lies_here = bool(sessions) and all(each.get("pc") == link.config.pc for each in sessions)
+    # What lies here was looked at when it arrived, and nothing more comes with it.
+    marks = {} if lies_here else {str(one["path"]): str(one["mark"]) for one in record.get("touches") or []}
     return found + _of_files(said, marks)
+
+
+def _work(record: Record) -> str:
+    """What a person agrees to: the handoff with what it carries now, not with what another PC makes of it later."""
+    return f"{record['id']} {(record.get('parts') or {}).get('oid', '')}".strip()
+
+
+def _agreed(said: Mapping[str, Any], record: Record) -> bool:
+    return _work(record) in said.get("handoffs", [])
 
 
 def _senders(record: Record, pc: str) -> set[str]:
@@ -112,7 +124,7 @@ def check(home: Home, record: Record, top: Path, manifest: Mapping[str, Any]) ->
     """Look at unpacked work before anything is started in it; raises Needed."""
     said = _read(home)
     marks = configuration.changed(top, manifest)
-    if record["id"] in said.get("handoffs", []):
+    if _agreed(said, record):
         contents = dict.fromkeys([*said.get("contents", []), *marks.values()])
         _write(home, {**said, "contents": list(contents)[-_KEPT:]})
         return
@@ -129,7 +141,7 @@ def give(link: Link, snapshot: Snapshot, record: Record) -> None:
     for pc in _senders(record, link.config.pc):
         known[pc] = {"installation": fleet["pcs"].get(pc, {}).get("installation"), "since": clock.iso()}
     strangers = [pc for pc in said.get("strangers", []) if pc not in known]
-    handoffs = [*(one for one in said.get("handoffs", []) if one != record["id"]), record["id"]]
+    handoffs = [*(one for one in said.get("handoffs", []) if one != _work(record)), _work(record)]
     _write(link.home, {**said, "pcs": known, "handoffs": handoffs[-_KEPT:], "strangers": strangers})
 
 

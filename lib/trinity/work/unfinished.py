@@ -46,10 +46,10 @@ def sweep(base: Path) -> list[Path]:
         try:
             said = files.read_json(mark)
         except (BadRecord, OSError):
-            said = {}  # the mark itself was torn: nothing had been begun
-        if not isinstance(said, dict):
-            said = {}
-        if said.get("existed") is False and target.is_dir() and not target.is_symlink():
+            continue  # ours are written whole: this is somebody's own
+        if not isinstance(said, dict) or not isinstance(said.get("existed"), bool):
+            continue
+        if not said["existed"] and target.is_dir() and not target.is_symlink():
             ground.remove(target, Path(said["clone"]) if isinstance(said.get("clone"), str) else None)
             if target.exists():
                 shutil.rmtree(target, ignore_errors=True)
