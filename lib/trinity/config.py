@@ -81,11 +81,12 @@ class Budget:
 @dataclass(frozen=True)
 class AfterRestore:
     """What is run in the folder of work that was unpacked here: `command` as a list of arguments, or another one for a
-    project by the address of one of its remotes; ended after `seconds`. It comes from here and never from the fleet."""
+    project by the address of one of its remotes; ended after `seconds`, 420 at most. It comes from here and never from
+    the fleet."""
 
     command: tuple[str, ...] = ()
     projects: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    seconds: float = 600
+    seconds: float = 300
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import subprocess
@@ -16,10 +17,11 @@ import pytest
 from tests.faults.stage import CHECKOUT, Stage
 from tests.lib.fleet import history
 from trinity import clock, files, git
-from trinity.errors import TrinityError
-from trinity.fleet import heartbeats, journal, lease, operations, outbox, rotation
-from trinity.relay import ability, carrying, pausing, sending
-from trinity.relay.link import Link
+from trinity.credit import evaluation
+from trinity.errors import Offline, TrinityError
+from trinity.fleet import heartbeats, journal, lease, operations, outbox, parts, rotation
+from trinity.relay import ability, accept, carrying, pausing, save, sending
+from trinity.relay.link import Link, Submitted
 from trinity.work import fence
 
 pytestmark = pytest.mark.posix
@@ -289,6 +291,95 @@ def test_one_that_was_claimed_to_be_sent_and_then_killed_does_not_run_into_its_l
     one.round()
     after = _only(one)
     assert (after["state"], after["parked_until"]) == ("parked", before["parked_until"]) and one.starts() == []
+
+
+def test_one_that_was_offered_and_whose_sending_was_killed_is_offered_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = fleet.join("PC1", interactive="offer"), fleet.join("PC2", kind="unknown")
+    one.stopped("s", 0.5, interactive=True)
+    before = one.rounds_until("queued", timeout=60)[0]
+
+    def killed(*_: object) -> carrying.Sent:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(carrying, "send", killed)
+        with pytest.raises(KeyboardInterrupt):
+            sending.send_on(Link(one.home, one.config), before, before, "PC2", "by hand")
+    assert _only(one)["state"] == "claimed"
+    one.round()
+    after = _only(one)
+    assert (after["state"], after["owner"], after["to_pc"]) == ("queued", None, "PC1") and one.starts() == []
+
+
+def test_what_an_earlier_visit_left_behind_is_not_sent_in_place_of_newer_work(fleet: Fleet) -> None:
+    one, two = fleet.join("PC1"), fleet.join("PC2")
+    one.stopped("s", HOUR)
+    one.round()
+    link, record = Link(two.home, two.config), _only(one)
+    link.submit(operations.claim("PC2", record["id"]))
+    newer = parts.push_parts(link.state, record["id"], record["epoch"] + 1, {"conversation/conversation.jsonl": b"{}"})
+    news = {"sessions": [{**record["sessions"][0], "pc": "PC2"}]}
+    later = clock.iso(time.time() + HOUR)
+    told = ("PC1", "by hand", None, news, newer.document(), later)
+    assert link.submit(operations.pass_on("PC2", record["id"], record["epoch"] + 1, *told)).visible
+    answer = evaluation.evaluate(one.home, one.config)
+    (session,) = answer.stopped
+    assert _only(one)["to_pc"] == "PC1"
+    saved = save.save(one.home, one.config, session=session, limit=None, reason="manual", to="PC2")
+    after = _only(one)
+    assert after["to_pc"] == "PC2" and after["parts"] == newer.document(), saved.text()
+    assert fence.is_raised(one.home, "s")
+
+
+def test_a_record_with_a_strange_session_holds_up_nothing_but_itself(fleet: Fleet) -> None:
+    one, two = fleet.join("PC1"), fleet.join("PC2", kind="unknown")
+    one.stopped("s", HOUR)
+    one.round()
+    record = _only(one)
+    strange = {**record, "id": "fedcba9876543210", "from_pc": "PC2", "state": "parked", "owner": None}
+    strange |= {"sessions": [{**record["sessions"][0], "session_id": "a_b", "pc": "PC2"}]}
+    for to_pc in ("PC1", "PC2"):
+        strange |= {"to_pc": to_pc, "id": strange["id"][:-1] + to_pc[-1], "parked_until": clock.iso(time.time() + HOUR)}
+        assert Link(two.home, two.config).submit(operations.create("PC2", strange)).visible
+    said = {each["id"]: text for each, text in one.round().waiting}
+    assert said[record["id"]].startswith("parked until")
+    assert any("'a_b' is no session id" in text for text in said.values())
+
+
+def test_a_disk_that_fails_while_work_arrives_sends_it_back_and_ends_no_round(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = fleet.join("PC1"), fleet.join("PC2")
+    one.stopped("s", HOUR)
+    one.round()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "parcel.bundle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "fetch_parts", full)
+        two.round()
+    record = _only(one)
+    assert (record["to_pc"], record["state"]) == ("PC1", "parked") and "No space left" in record["outcome"]
+
+
+def test_what_a_flaky_remote_keeps_here_is_sent_with_the_next_round(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = fleet.join("PC1"), fleet.join("PC2", kind="unknown")
+    one.stopped("s", HOUR)
+    one.round()
+    before = _only(one)
+    with monkeypatch.context() as patch:
+        patch.setattr(Link, "submit", lambda *_, **__: Submitted(False))
+        with pytest.raises(Offline):
+            sending.send_on(Link(one.home, one.config), before, before, "PC2", "by hand")
+        answer = evaluation.evaluate(one.home, one.config)
+        with pytest.raises(Offline):
+            accept.accept(one.home, one.config, answer, before["id"], True)
+    assert _only(one) == before and list(one.home.outbox.glob("*.json")) == []
 
 
 def test_a_silent_pc_is_switched_on_when_work_is_sent_to_it(fleet: Fleet) -> None:

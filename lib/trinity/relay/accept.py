@@ -8,6 +8,7 @@ A conversation that went on by itself is closed and not resumed a second time.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from trinity import clock, locks, program
@@ -50,14 +51,9 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
         mine = [r for r in records if config.pc in (r["to_pc"], r["owner"])]
         # What runs comes first: it decides whether there is room for more.
         for record in sorted(mine, key=lambda r: r["state"] not in ("claimed", "running")):
-            try:
-                _look(made, record)
-            except TrinityError as error:
-                made.note(record, f"waits: {error.message}")
-                made.waiting.append((record, error.message))
-                made.due(made.now + config.interval_seconds)
+            _alone(made, record, _look)
         for record in records:
-            closing.keep_fences(made, record)
+            _alone(made, record, closing.keep_fences)
             if record not in mine:
                 made.waiting.append((record, f"with {record['to_pc']}"))
         _stray_wake(made, link.state.last())
@@ -68,6 +64,17 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
             made.due(company.round_of(link, link.state.last(), evaluation, made.paused, busy))
         _tidy(link)
         return made
+
+
+def _alone(made: Round, record: Record, step: Callable[[Round, Record], None]) -> None:
+    """What goes wrong with one handoff (a disk, a record that somebody wrote by hand) does not hold up the others."""
+    try:
+        step(made, record)
+    except (TrinityError, OSError) as error:
+        why = error.message if isinstance(error, TrinityError) else f"{error.strerror or error}: '{error.filename}'"
+        made.note(record, f"waits: {why}")
+        made.waiting.append((record, why))
+        made.due(made.now + made.config.interval_seconds)
 
 
 def _tidy(link: Link) -> None:
@@ -94,8 +101,13 @@ def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, 
         if open_in := starting.open_in(record, mode):
             raise TrinityError(open_in, f"trinity handoffs show {record['id']}")
         consent.give(link, link.state.last(), record)
-        if record["state"] == "parked" and link.submit(operations.park(config.pc, record["id"], clock.iso())).refused:
-            raise TrinityError(f"handoff {record['id']} was changed by another PC", "trinity handoffs list")
+        if record["state"] == "parked":
+            # Not kept: what is refused to this person now must not start hours later.
+            parked = link.submit(operations.park(config.pc, record["id"], clock.iso()), keep=False)
+            if parked.refused:
+                raise TrinityError(f"handoff {record['id']} was changed by another PC", "trinity handoffs list")
+            if not parked.visible:
+                raise Offline(f"cannot accept '{record['id']}': the fleet remote does not answer", "try again later")
         return holding.claim(made, record, mode, by_hand=True)
 
 

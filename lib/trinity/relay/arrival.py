@@ -20,6 +20,8 @@ from trinity.work import client as clients
 
 _LIMIT = 100_000
 _EPOCHS = 20
+# A round of the daemon is ended after ten minutes, and what it was unpacking would begin anew with the next one.
+_MOST_SECONDS = 420.0
 
 
 @dataclass
@@ -43,7 +45,7 @@ def settle(
     if command:
         output = home.runs / f"{name}.after_restore"
         program.log(home, "handoff", f"{name} after_restore: $ {' '.join(command)}")
-        ran = after_restore.run(command, cwd, output, config.after_restore.seconds)
+        ran = after_restore.run(command, cwd, output, min(config.after_restore.seconds, _MOST_SECONDS))
         if ran.failure:
             made.lacking.append(f"this PC's command for unpacked work, {command[0]}, did not succeed: {ran.failure}")
         else:

@@ -61,6 +61,9 @@ def _begin(made: Round, record: Record, mode: str) -> str:
         return _release(made, record, error.message)
     except TrinityError as error:
         return _put_off(made, record, error.message)
+    except OSError as error:
+        # A full disk, a folder that is closed to us: as below, it holds up this handoff alone.
+        return _put_off(made, record, f"{error.strerror or error}: '{error.filename}'")
     entry = {**starting.prepare(record, mode), **arrived}
     if mode in ("tmux", "terminal"):
         for client in starting.live_elsewhere(record):

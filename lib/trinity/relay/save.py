@@ -88,11 +88,13 @@ def save(
             ended = [r for r in link.handoffs(snapshot) if _is_of(r, session.id) and _made(r) > stopped_at - 1]
             if ended:
                 return Saved(ended[-1], "kept", True)
-        if known is not None and stopped_at is not None and _started_since(home, known, stopped_at):
+        if known and stopped_at is not None and _started_since(home, known, stopped_at):
             return Saved(known, "kept", True)
         if known is not None and choosing and known["state"] in ("queued", "parked") and known["to_pc"] != config.pc:
             # It was sent already, by one that was killed before it could say so; others move it on if they must.
             return Saved(known, "kept", True)
+        if known is not None and known["owner"] == config.pc and sending.is_elsewhere(link, known):
+            return Saved(known, "kept", True)  # accepted, and not unpacked yet
         record = _record(home, config, session, limit, reason, to, excerpts)
         there: str | None = None
         if choosing and to is None:
@@ -163,7 +165,9 @@ def _unseen(link: Link, snapshot: Snapshot, session_id: str) -> Record | None:
 
 def _started_since(home: Home, known: Record, stopped_at: float) -> bool:
     entry = journal.read(home, known["id"], known["epoch"]) if known["state"] in ("claimed", "running") else None
-    return entry is not None and "made_at" in entry and clock.parse(entry["made_at"]) > stopped_at
+    # What was only to be sent was not started.
+    made_at = entry.get("made_at") if entry is not None and "sending" not in entry else None
+    return made_at is not None and clock.parse(made_at) > stopped_at
 
 
 def _queue_handoff(records: Sequence[Record], limit: Limit | None) -> Record | None:

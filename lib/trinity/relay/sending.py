@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from trinity import clock, program
-from trinity.errors import TrinityError
+from trinity.errors import Offline, TrinityError
 from trinity.fleet import journal, operations
 from trinity.relay import carrying, closing, rounds
 from trinity.relay.link import Link, Record
@@ -40,12 +40,12 @@ def send_on(
     before. Raises TrinityError when another PC has it, Offline, Busy; the handoff then is where it was.
     """
     pc = link.config.pc
-    if known["state"] in ("parked", "queued") and known["to_pc"] != pc:
-        # It waits for another PC already, and so do its parts: it is only pointed elsewhere.
+    waited = known["state"] in ("parked", "queued")
+    if waited and (known["to_pc"] != pc or is_elsewhere(link, known)):
+        # Its parts lie in the remote, and what is left here is older: it is only pointed elsewhere.
         _done(link, operations.reroute(pc, known["id"], to, reason=reason, parked_until=parked_until))
         closing.close_here(link.home, known, to)
         return rounds.find(link, link.state.last(), known["id"]), []
-    waited = known["state"] in ("parked", "queued")
     if known["state"] == "parked":
         _done(link, operations.park(pc, known["id"], clock.iso()))
     if waited:
@@ -53,6 +53,11 @@ def send_on(
     held = rounds.find(link, link.state.last(), known["id"])
     if held["owner"] != pc:
         raise TrinityError(f"handoff {known['id']} is with {held['owner'] or held['to_pc']}", "trinity handoffs list")
+    if waited and journal.start_once(link.home, held["id"], held["epoch"]):
+        # Packing takes its time: whoever finds it claimed after a kill must not start it here.
+        journal.note(
+            link.home, held["id"], held["epoch"], sending={key: known[key] for key in ("state", "parked_until")}
+        )
     news = {key: fresh[key] for key in NEWS}
     until = fresh["limit"]["resets_at"] if fresh.get("limit") else None
     try:
@@ -73,17 +78,32 @@ def send_on(
     return rounds.find(link, link.state.last(), known["id"]), sent.notes
 
 
+def is_elsewhere(link: Link, known: Record) -> bool:
+    """Has this PC not got the newest state of this work? Then what lies here of the conversation is of an earlier visit, and
+    must not be sent in place of the parts that the record names."""
+    first = (rounds.here(known, link.config.pc)["sessions"] or [{}])[0]
+    entry = journal.read(link.home, known["id"], known["epoch"]) or {}
+    return bool(first.get("foreign")) and not entry.get("session")
+
+
 def cut_off(made: Round, record: Record) -> bool:
-    """Was this one claimed only to be sent on, by a program that was killed then? Its limit is in force, and nothing was
-    started: it is parked as it was, and sent by whoever wants to."""
+    """Was this one claimed only to be sent on, by a program that was killed then? Nothing was started: it waits as it did
+    before, and is sent by whoever wants to. Also one that is claimed under a limit in force, and by nobody knows whom."""
     session = (record.get("sessions") or [{}])[0]
+    if record["state"] != "claimed" or session.get("foreign"):
+        return False
+    entry = journal.read(made.home, record["id"], record["epoch"])
     until = (record.get("limit") or {}).get("resets_at")
-    if record["state"] != "claimed" or session.get("foreign") or not until or clock.parse(until) <= made.now:
+    before = (entry or {}).get("sending")
+    if before is None and (entry is not None or not until or clock.parse(until) <= made.now):
         return False
-    if journal.read(made.home, record["id"], record["epoch"]) is not None:
-        return False
+    before = before or {"state": "parked", "parked_until": until}
     pc, why = made.config.pc, "its sending was cut off"
-    parked = made.link.submit(operations.repark(pc, record["id"], record["epoch"], until, why, {}))
+    if before["state"] == "queued":
+        operation = operations.release(pc, record["id"], record["epoch"], None, why)
+    else:
+        operation = operations.repark(pc, record["id"], record["epoch"], before["parked_until"], why, {})
+    parked = made.link.submit(operation)
     if parked.visible:
         made.note(record, why)
     return not parked.refused
@@ -112,5 +132,8 @@ def back(made: Round, record: Record, reason: str) -> bool:
 def _done(link: Link, operation: dict[str, Any]) -> None:
     # Not kept: the caller goes on without it, and it must not be done later all the same.
     made = link.submit(operation, keep=False)
-    if made.refused or not made.visible:
-        raise TrinityError(f"the handoff was not sent: {made.refused or 'the fleet remote does not answer'}")
+    if made.refused:
+        raise TrinityError(f"the handoff was not sent: {made.refused}")
+    if not made.visible:
+        # Whoever sends by itself tries again when it answers; otherwise the work would stay here until its reset.
+        raise Offline("the handoff was not sent: the fleet remote does not answer")
