@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.hooks.hook_runner import Finished, HookRunner, payload, payload_of, wait_until
+from trinity import clock
 
 SESSION = "5e551011-0000-4000-8000-000000000001"
 HOUR = 3600
@@ -80,8 +81,15 @@ def test_a_damaged_order_stops_nothing(runner: HookRunner, data: bytes) -> None:
 
 def test_a_pause_holds_from_the_moment_it_is_there(runner: HookRunner) -> None:
     order(runner)
-    (runner.home / "paused.json").write_text("{}", encoding="utf-8")
-    assert batch(runner).stdout == b"" and drained(runner) == []
+    for pause in ("{}", "{", '{"until": null}', json.dumps({"until": clock.iso(time.time() + 60)})):
+        (runner.home / "paused.json").write_text(pause, encoding="utf-8")
+        assert batch(runner).stdout == b"" and drained(runner) == []
+
+
+def test_a_pause_that_is_over_holds_nothing(runner: HookRunner) -> None:
+    order(runner)
+    (runner.home / "paused.json").write_text(json.dumps({"until": clock.iso(time.time() - 60)}), encoding="utf-8")
+    assert json.loads(batch(runner).stdout)["continue"] is False and len(drained(runner)) == 1
 
 
 @pytest.mark.posix

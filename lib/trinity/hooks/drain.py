@@ -6,7 +6,7 @@ subagent half-way, and never a person's session. Unlike a fence it only saves wo
 date, too far ahead or cannot be recorded stops nothing.
 """
 
-from time import time
+from time import gmtime, strftime, time
 
 from trinity.hooks import answer, compact_json, record, system
 
@@ -20,7 +20,7 @@ def end_turn(home: str, session: str, payload: dict[str, object]) -> int | None:
     """Lets no further request follow this batch of tools; None when the session may go on. ValueError, OSError."""
     if payload.get("agent_id") or system.environment("CLAUDE_CODE_ENTRYPOINT") != _UNATTENDED:
         return None
-    if system.present(f"{home}/paused.json"):
+    if system.present(f"{home}/paused.json") and _paused(home):
         return None
     order = compact_json.parse(system.read_file(f"{home}/drain/{session}.json", _LIMIT).decode("utf-8"))
     if not isinstance(order, dict):
@@ -40,3 +40,16 @@ def end_turn(home: str, session: str, payload: dict[str, object]) -> int | None:
         f"Trinity: {used:g} % of the {str(window).replace('_', '-')} window is used, so this session stops here, between"
         " two tools. It is handed over, or goes on after the reset."
     )
+
+
+def _paused(home: str) -> bool:
+    """Does the pause still last? One that is over stays as a file; a damaged one lasts."""
+    try:
+        pause = compact_json.parse(system.read_file(f"{home}/paused.json", _LIMIT).decode("utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    until = pause.get("until") if isinstance(pause, dict) else None
+    # `2026-11-29T22:00:00Z`, whose order is that of time
+    return not (isinstance(until, str) and len(until) == 20 and until <= strftime("%Y-%m-%dT%H:%M:%SZ", gmtime()))
