@@ -30,7 +30,9 @@ class Allowance:
 
     def add(self, seen_at: float, used: float, resets_at: float | None, session: str = "") -> None:
         """A percentage that `session` was told; another reset time is another window."""
-        if not self._same(resets_at):
+        if resets_at is None and self.resets_at is not None and seen_at < self.resets_at:
+            resets_at = self.resets_at  # told without its reset it is of the window that runs
+        if not self._same(resets_at) or (resets_at is None and self._over(seen_at)):
             if resets_at is not None and resets_at <= seen_at and self.samples:
                 return  # an idle session repeats the window before this one
             self.samples, self.early = [], False
@@ -51,9 +53,13 @@ class Allowance:
 
     def used(self, now: float) -> float | None:
         """Percent used now; None when unknown or when the window has ended."""
-        if not self.samples or (self.resets_at is not None and now >= self.resets_at):
-            return None
-        return self.samples[-1][1]
+        return None if not self.samples or self._over(now) else self.samples[-1][1]
+
+    def _over(self, now: float) -> bool:
+        """Has the window ended? One whose reset nobody named is believed for as long as the shortest lasts."""
+        if self.resets_at is not None:
+            return now >= self.resets_at
+        return bool(self.samples) and now >= self.samples[-1][0] + min(LENGTHS.values())
 
     def document(self) -> list[Any]:
         return [self.resets_at, self.samples, self.session, self.early]

@@ -103,6 +103,18 @@ def test_a_window_holds_the_highest_word_and_an_idle_session_is_not_believed() -
     assert allowance.samples == [(NOW + 2 * HOUR, 3)]
 
 
+def test_a_percentage_without_a_reset_is_of_the_window_that_runs_and_does_not_last_for_ever() -> None:
+    allowance = Allowance()
+    allowance.add(NOW, 40, NOW + HOUR, "a")
+    allowance.add(NOW + 60, 98, None, "a")
+    assert (allowance.used(NOW + 70), allowance.used(NOW + HOUR)) == (98, None)
+    allowance.add(NOW + 2 * HOUR, 97, None, "a")
+    assert (allowance.resets_at, allowance.used(NOW + 6 * HOUR)) == (None, 97)
+    assert allowance.used(NOW + 7 * HOUR) is None
+    allowance.add(NOW + 8 * HOUR, 5, None, "another")
+    assert allowance.used(NOW + 8 * HOUR) == 5
+
+
 def test_an_allowance_does_not_grow_with_the_day_and_keeps_the_way_there() -> None:
     allowance = Allowance()
     for n in range(5000):
