@@ -21,6 +21,7 @@ Job = tuple[str, int, int, dict[str, Any], list[tuple[int, str]]]
 _WORTH = 24_000_000
 _SIZE = 8
 _AHEAD = 2
+_FITS = 4000
 
 
 def read_all(jobs: list[Job]) -> Iterator[dict[str, Any]]:
@@ -79,10 +80,15 @@ def _there(child: Child, left: deque[Job], answers: Any) -> None:
             # One ahead, so that the child never waits for an answer to be taken.
             while left and len(sent) < _AHEAD:
                 try:
-                    sent.append(left.pop())
+                    job = left.pop()
                 except IndexError:
                     break
-                _send(child.stdin, sent[-1])
+                if sent and len(marshal.dumps(job)) > _FITS:
+                    # No pipe takes it before the child reads, which may itself wait for its answer to be read.
+                    left.append(job)
+                    break
+                sent.append(job)
+                _send(child.stdin, job)
             if not sent:
                 return
             answer = _receive(child.stdout)

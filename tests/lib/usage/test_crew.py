@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from tests import transcripts
-from tests.lib.usage.writing import Desk
+from tests.lib.usage.writing import Desk, answered, usage
 from trinity.home import Home
 from trinity.usage import crew
 
@@ -54,3 +56,18 @@ def _says_nonsense(stdin: BinaryIO, stdout: BinaryIO) -> None:
 def test_what_a_lost_reader_had_taken_is_read_here(desk: Desk, monkeypatch: pytest.MonkeyPatch, served: object) -> None:
     monkeypatch.setattr(crew, "serve", served)
     _check(desk)
+
+
+def test_a_job_that_no_pipe_takes_whole_waits_for_an_idle_reader(desk: Desk) -> None:
+    """Else the reader would wait for its answer to be read, and whoever reads it for the job to be taken."""
+    note = {"sha256": "0" * 64, "size": 1 << 40, "session": "s"}
+    names = [f"session-{number}" for number in range(6)]
+    with (desk.home.root / "brought.jsonl").open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps({**note, "name": name}) + "\n" for name in names for _ in range(2000))
+    for name in names:
+        lines = [answered(s / 50, f"{name}-{s}", usage(1, 1)) for s in range(1500)]
+        desk.write(*lines, session=name)
+    worker = threading.Thread(target=desk.update, daemon=True)
+    worker.start()
+    worker.join(120)
+    assert not worker.is_alive() and desk.tokens() == (9000, 9000, 0, 0)
