@@ -69,6 +69,7 @@ class Store:
         self._waiting: list[list[Any]] = []
         self._before: dict[str, list[tuple[Any, ...]]] = {}
         self._loose: list[list[Any]] = []
+        self._again: set[str] = set()
         self._brought = dict(connection.execute("SELECT message_id, session_id FROM brought"))
         self._foreign: dict[str, str] = {}
         self._copies: list[tuple[str, list[Any]]] = []
@@ -141,9 +142,11 @@ class Store:
             for key in {row[0] for row in rows}:
                 if key not in self._before:
                     self._before[key] = self.connection.execute(_COUNTED, (key,)).fetchall()
-                    if self.rebuild:
-                        # What is read now replaces it; what no transcript holds any more is never asked for.
-                        self.connection.execute("DELETE FROM billed WHERE message_id = ?", (key,))
+            if self.rebuild:
+                # What is read now replaces it; what no transcript holds any more, or only a copy in a fork, stays.
+                again = {row[0] for row in rows if row[14] < _COPIED} - self._again
+                self.connection.executemany("DELETE FROM billed WHERE message_id = ?", [(key,) for key in again])
+                self._again |= again
         self.connection.executemany(_UPSERT, rows)
 
     def finish(self) -> None:

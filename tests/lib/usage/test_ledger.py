@@ -383,6 +383,18 @@ def test_a_rebuilt_ledger_equals_the_old_one_and_keeps_what_is_gone(desk: Desk) 
     assert desk.tokens() == (6, 6, 1, 2)
 
 
+def test_a_rebuild_leaves_to_a_deleted_session_what_only_its_fork_still_has(desk: Desk) -> None:
+    gone = desk.write(answered(1, "m1", usage(5, 5), session="s0"), session="s0")
+    copy = answered(1, "m1", usage(1, 1), session="s9", forkedFrom={"sessionId": "s0"})
+    desk.write(copy, answered(2, "m2", usage(2, 2), session="s9"), session="s9")
+    desk.update()
+    before = desk.rows("message_id, session_id, input")
+    assert before == [("m1", "s0", 5), ("m2", "s9", 2)]
+    gone.unlink()
+    desk.update(rebuild=True)
+    assert desk.rows("message_id, session_id, input") == before and desk.tokens() == (7, 7, 0, 0)
+
+
 @pytest.mark.parametrize("where", [0, 4096, 20_000, 60_000])
 def test_a_damaged_ledger_is_put_aside_saved_and_filled_again(desk: Desk, where: int) -> None:
     for number in range(40):
