@@ -65,18 +65,21 @@ def share(link: Link, now: float | None = None, at_once: bool = True) -> Shared:
         news = fleet.sent() != fleet.marks(pc)
     if not at_once and not news:
         return shared
+    published: dict[str, Published] = {}
     try:
         usage_refs.fetch(link.state)
         published = usage_refs.read_all(link.state)
-        mine = published.pop(pc, Published())
+    except TrinityError as error:  # away: what is known is shown all the same
+        shared.offline = error.message
+    mine = published.pop(pc, Published())
+    try:
         with fleet_rows.opened(link.home) as fleet:
             if not link.config.share_usage:
                 fleet.saw(pc, moment)
-            elif news or not mine.files:
+            elif not shared.offline and (news or not mine.files):
                 _publish(link, fleet, mine, moment)
-    except TrinityError as error:  # away, or it refuses this PC: what is known is shown all the same
-        shared.offline = error.message
-        published = {}
+    except TrinityError as error:  # it takes nothing of this PC, which is no reason not to read the others
+        shared.problems.append(f"what {pc} used was not told to the fleet: {error.message}")
     # Not held while git talks to the remote: another process may want the table.
     with fleet_rows.opened(link.home) as fleet:
         for other, found in published.items():

@@ -22,6 +22,7 @@ from trinity.usage.amounts import KINDS
 DETAIL_DAYS = 35
 DAY = 86400
 _KEY_BYTES = 6
+_MOST = 10**12
 # What a prompt cache makes of a conversation: the next request reads what this one read and wrote.
 _READ = KINDS.index("cache_read")
 _WRITES = (KINDS.index("cache_write_5m"), KINDS.index("cache_write_1h"))
@@ -140,6 +141,8 @@ def _rows(entry: dict[str, Any], day: str, source: str) -> Iterator[Row]:
         raise BadRecord(source, ["a time outside the day"])
     if any(value < 0 for column in columns for value in column):
         raise BadRecord(source, ["a negative count"])
+    if any(value >= _MOST for column in columns for value in column):
+        raise BadRecord(source, ["a count that cannot be"])
     start = _start(day, source)
     timed = min(entry["timed"], sum(calls))
     average = entry["seconds"] / timed if timed else 0.0

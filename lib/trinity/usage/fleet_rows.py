@@ -16,6 +16,7 @@ from pathlib import Path
 from trinity import clock, files
 from trinity.errors import Busy
 from trinity.home import Home
+from trinity.usage import ledger
 from trinity.usage.amounts import KINDS
 from trinity.usage.day_record import DAY, Group, Row
 from trinity.usage.prices import band_of
@@ -141,6 +142,12 @@ def opened(home: Home) -> Iterator[Fleet]:
     try:
         with connection:
             yield Fleet(connection)
+    except sqlite3.DatabaseError as error:
+        if not ledger.damaged(error):
+            raise
+        connection.close()
+        files.quarantine(home, path, f"damaged; read anew from the fleet: {error}")
+        raise Busy(f"'{path}' was damaged ({error}) and is put aside", "type it again: it is read anew") from None
     finally:
         connection.close()
 

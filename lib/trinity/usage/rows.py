@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from trinity.errors import Busy
 from trinity.home import Home
 from trinity.usage import ledger
 from trinity.usage.prices import BANDS
@@ -89,10 +90,20 @@ class Own:
 
 @contextmanager
 def own(home: Home, pc: str) -> Iterator[Own]:
-    """The rows of this PC's ledger, read in one transaction."""
-    with ledger.opened(home) as connection:
-        connection.execute("BEGIN")
-        yield Own(connection, pc)
+    """The rows of this PC's ledger, read in one transaction; raises Busy when it was damaged, and is renewed."""
+    try:
+        with ledger.opened(home) as connection:
+            connection.execute("BEGIN")
+            yield Own(connection, pc)
+    except sqlite3.DatabaseError as error:
+        if not ledger.damaged(error):
+            raise
+        from trinity.usage import repair
+
+        repair.renew(home, str(error))
+        raise Busy(
+            f"the ledger was damaged ({error}), and what could be read of it is saved", "type it again"
+        ) from None
 
 
 def last_part(project: str) -> str:

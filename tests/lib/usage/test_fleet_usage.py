@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import subprocess
 import zlib
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from tests.conftest import Program
 from tests.lib.usage.filling import NOON, OPUS, bill
 from trinity import clock, config, files, git, schema
 from trinity.config import Account, Config
-from trinity.errors import BadRecord
+from trinity.errors import BadRecord, Busy, Offline
 from trinity.fleet import choice, usage_refs
 from trinity.home import Home, open_home
 from trinity.relay import spending, usage_sharing
@@ -153,6 +154,9 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "a time outside the day": lambda record: files.dump_json(_changed(record, times="0 99999 0")),
     "columns of different lengths": lambda record: files.dump_json(_changed(record, input="1 2 3 4")),
     "negative count": lambda record: files.dump_json(_changed(record, cache_read="-5 0 0")),
+    "a count that cannot be": lambda record: files.dump_json(
+        _changed(record, cache_read="999999999999 999999999999 0")
+    ),
     "does not match": lambda record: files.dump_json(_changed(record, input="99999999999999999 1 1")),
 }
 
@@ -252,6 +256,41 @@ def test_a_damaged_table_is_read_anew(pc: Pc) -> None:
     (one.home.root / fleet_rows.FILE).write_bytes(b"not a database" * 100)
     usage_sharing.share(one)
     assert _sums(one.home)[""].tokens.total == 100 and list(one.home.quarantine.glob("*fleet_usage.db"))
+
+
+def test_damage_that_only_a_report_meets_is_read_anew_too(pc: Pc) -> None:
+    one, two = pc("PC1"), pc("PC2")
+    for number in range(200):
+        _bill(two, f"m{number}", (1,))
+    _all([one, two])
+    path = one.home.root / fleet_rows.FILE
+    connection = sqlite3.connect(path)
+    (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'row'").fetchone()
+    connection.close()
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
+    path.write_bytes(data)
+    with pytest.raises(Busy, match="damaged"):
+        _sums(one.home)
+    usage_sharing.share(one)
+    assert _sums(one.home)[""].tokens.total == 200 and list(one.home.quarantine.glob("*fleet_usage.db"))
+
+
+def test_a_fleet_that_takes_nothing_of_this_pc_still_tells_of_the_others(
+    pc: Pc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pc("PC1"), pc("PC2")
+    _bill(one, "m1", (1,))
+    _bill(two, "m2", (100,))
+    usage_sharing.share(two)
+
+    def refused(*_: object) -> None:
+        raise Offline("what was used here was not taken: pre-receive hook declined", "try again later")
+
+    monkeypatch.setattr(usage_refs, "publish", refused)
+    shared = usage_sharing.share(one)
+    assert {seen.pc for seen in shared.seen} == {"PC2"} and not shared.offline
+    assert "pre-receive" in shared.problems[0] and _sums(one.home)[""].tokens.total == 101
 
 
 def _random_rows(chance: random.Random, number: int, sessions: int) -> list[Row]:

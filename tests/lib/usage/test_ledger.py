@@ -19,7 +19,7 @@ from trinity import home as homes
 from trinity import locks
 from trinity.errors import Busy, NewerRecord
 from trinity.home import Home
-from trinity.usage import brought, ledger, updating
+from trinity.usage import brought, ledger, rows, updating
 from trinity.work import conversation
 
 
@@ -418,6 +418,25 @@ def test_a_damaged_ledger_is_put_aside_saved_and_filled_again(desk: Desk, where:
     assert desk.tokens() == (800, 800, 0, 0)
     kept = [one for one in desk.home.quarantine.iterdir() if one.name.endswith(ledger.NAME)]
     assert len(kept) >= 1 and kept[0].with_name(kept[0].name + ".why").exists()
+
+
+def test_damage_that_only_a_report_meets_is_repaired_too(desk: Desk) -> None:
+    for number in range(40):
+        desk.write(*(answered(s, f"m{number}-{s}", usage(1, 1)) for s in range(20)), session=f"s{number}")
+    desk.update()
+    path = desk.home.root / ledger.NAME
+    with sqlite3.connect(path) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'total'").fetchone()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
+    path.write_bytes(data)
+    assert desk.update().read == 0  # nothing is new, so nobody looks
+    with pytest.raises(Busy, match="damaged"), rows.own(desk.home, "PC1") as source:
+        source.connection.execute("SELECT SUM(messages) FROM summed").fetchone()
+    desk.update()
+    assert desk.tokens() == (800, 800, 0, 0)
 
 
 def test_a_ledger_that_is_no_database_at_all_is_replaced(desk: Desk) -> None:
