@@ -101,7 +101,7 @@ def end(
     `used` as for Call.used, and `usage`. `seconds`: how long it took, when the caller knows better.
     """
     made.used(used.pop("usage", None), **used)
-    took = made.seconds() if seconds is None else float(seconds)
+    took = made.seconds() if seconds is None else _seconds(seconds)
     state = home.open_home(made.state_home, create=True)
     settings = config.load(state)
     failed = error is not None or exit_code not in (None, 0)
@@ -143,19 +143,8 @@ def record(
 def keep(made: Call) -> None:
     """Let another process end it: `taken(id)`."""
     state = home.open_home(made.state_home, create=True)
-    names = (
-        "id",
-        "model",
-        "task",
-        "worker",
-        "prompt_file",
-        "settings",
-        "project",
-        "session_id",
-        "keep_text",
-        "started",
-    )
-    document = {name: getattr(made, name) for name in names} | {"prompt_length": _length(made)}
+    facts = ("model", "task", "worker", "prompt_file", "settings", "project", "session_id", "keep_text", "started")
+    document = {name: getattr(made, name) for name in ("id", *facts)} | {"prompt_length": _length(made)}
     if made.keep_text and made.prompt is not None:
         document["prompt"] = redaction.redact(made.prompt)
     files.write_json(_open_folder(state) / f"{made.id}.json", document)
@@ -186,25 +175,32 @@ def _open_folder(state: Home) -> Path:
 
 def _of_usage(usage: Mapping[str, Any]) -> dict[str, int]:
     """The API's own names; writes whose lifetime is not told are five-minute ones, the API's default."""
-    written = usage.get("cache_creation_input_tokens")
     parts = usage.get("cache_creation")
     parts = parts if isinstance(parts, Mapping) else {}
-    hour = parts.get("ephemeral_1h_input_tokens")
-    five = parts.get("ephemeral_5m_input_tokens", written)
     told = {
         "input": usage.get("input_tokens"),
         "output": usage.get("output_tokens"),
         "cache_read": usage.get("cache_read_input_tokens"),
-        "cache_write_5m": five,
-        "cache_write_1h": hour,
+        "cache_write_5m": parts.get("ephemeral_5m_input_tokens"),
+        "cache_write_1h": parts.get("ephemeral_1h_input_tokens"),
     }
-    return {name: _count(name, value) for name, value in told.items() if value is not None}
+    counts = {name: _count(name, value) for name, value in told.items() if value is not None}
+    if usage.get("cache_creation_input_tokens") is not None:
+        written = _count("cache write", usage["cache_creation_input_tokens"])
+        counts["cache_write_5m"] = max(0, written - counts.get("cache_write_1h", 0))
+    return counts
 
 
 def _count(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 50:
         raise UsageError(f"'{value}' is no count of {name} tokens")
     return value
+
+
+def _seconds(value: float) -> float:
+    if not 0 <= value < 1e8:
+        raise UsageError(f"{value} is no time in seconds that a call takes")
+    return float(value)
 
 
 def _line(
@@ -238,7 +234,7 @@ def _line(
         "error_message": None if error is None else redaction.redact(error)[:1000],
         "exit_code": exit_code,
         "settings": dict(made.settings) if made.settings else None,
-        "estimated_cost_usd": _cost(state, made.model, tokens, ended) if counts else None,
+        "estimated_cost_usd": _cost(state, made, tokens, ended),
         "message_id": made.message_id,
         "session_id": made.session_id,
     }
@@ -254,11 +250,17 @@ def _length(made: Call) -> int | None:
     return made.prompt_length if made.prompt is None or made.prompt_length is not None else len(made.prompt)
 
 
-def _cost(state: Home, model: str, tokens: Tokens, moment: float) -> float | None:
-    """None when a part has no known price: half a cost would pass for the whole."""
-    book = Book(state)
+def _cost(state: Home, made: Call, tokens: Tokens, moment: float) -> float | None:
+    """None when a part has no known price, or is not known: half a cost would pass for the whole."""
+    if not {"input", "output"} <= made.tokens.keys():
+        return None
+    try:
+        book = Book(state)
+    except TrinityError as error:  # the call is made, and its own outcome is what counts
+        program.log(state, "usage", f"what a call cost is not known: {error}")
+        return None
     day = datetime.fromtimestamp(moment, UTC).date()
-    money = book.price(tokens, model, day, band_of(tokens.total - tokens.output))
+    money = book.price(tokens, made.model, day, band_of(tokens.total - tokens.output))
     return None if money.quality == "lower bound" else float(round(money.usd, 6))
 
 

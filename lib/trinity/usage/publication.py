@@ -85,7 +85,7 @@ def rows(connection: sqlite3.Connection, day: int) -> Iterator[Row]:
         span,
     ):
         failed = int(outcome != "success")
-        unknown = int(not failed and counts[0] is None and counts[1] is None)
+        unknown = int(not failed and (counts[0] is None or counts[1] is None))
         whole = [count or 0 for count in counts] + [0]
         long = sum(whole) - whole[1]
         group = _group(session, project, model, account, task, None, None, band_of(long), failed, unknown)

@@ -38,7 +38,7 @@ SELECT ?, time, model, COALESCE(session_id, ''), COALESCE(project, ''), account,
     COALESCE(input, 0) + COALESCE(cache_read, 0) + COALESCE(cache_write_5m, 0) + COALESCE(cache_write_1h, 0),
     COALESCE(input, 0), COALESCE(output, 0), COALESCE(cache_read, 0), COALESCE(cache_write_5m, 0),
     COALESCE(cache_write_1h, 0), 0, COALESCE(seconds, 0), seconds IS NOT NULL, 1, outcome <> 'success',
-    outcome = 'success' AND input IS NULL AND output IS NULL
+    outcome = 'success' AND (input IS NULL OR output IS NULL)
 FROM call
 WHERE message_id IS NULL OR NOT EXISTS (SELECT 1 FROM billed WHERE billed.message_id = call.message_id)
 UNION ALL

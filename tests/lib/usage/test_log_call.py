@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from typing import Any
@@ -68,6 +69,27 @@ def test_a_call_of_unknown_tokens_makes_the_sum_a_lower_bound(home: Home) -> Non
     assert _lines(home)[1]["estimated_cost_usd"] is None and _lines(home)[1]["tokens_total"] is None
 
 
+def test_a_call_of_which_half_is_known_is_a_lower_bound_too(home: Home) -> None:
+    log_call.record(OPUS, 1.0, input=1_000_000)
+    assert _total(home)[""].money.text() == "at least $5.00 + 1 calls of unknown price"
+    assert _lines(home)[0]["estimated_cost_usd"] is None
+
+
+@pytest.mark.parametrize(
+    ("split", "five", "hour"),
+    [
+        ({"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 90}, 10, 90),
+        ({"ephemeral_1h_input_tokens": 90}, 10, 90),
+        ({"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}, 100, 0),
+        (None, 100, None),
+    ],
+)
+def test_what_was_written_counts_once_by_how_long_it_lasts(split: Any, five: int, hour: int | None) -> None:
+    made = log_call.Call(OPUS)
+    made.used({"cache_creation_input_tokens": 100, "cache_creation": split})
+    assert (made.tokens.get("cache_write_5m"), made.tokens.get("cache_write_1h")) == (five, hour)
+
+
 def test_a_call_that_a_transcript_has_too_counts_once_and_names_its_task(home: Home) -> None:
     bill(home, "msg_1", (100, 20), project="/p")
     log_call.record(OPUS, 1.0, task="T1", input=100, output=20, message_id="msg_1")
@@ -104,6 +126,15 @@ def test_it_never_fails_its_caller_over_a_disk(home: Home) -> None:
     assert "was not logged" in (home.logs / "usage.log").read_text(encoding="utf-8")
 
 
+def test_it_never_fails_its_caller_over_prices_that_cannot_be_read(home: Home) -> None:
+    (home.root / "prices.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="no answer"), log_call.call(OPUS) as made:
+        made.used(input=1, output=1)
+        raise ValueError("no answer")
+    assert _lines(home)[0]["estimated_cost_usd"] is None
+    assert "what a call cost is not known" in (home.logs / "usage.log").read_text(encoding="utf-8")
+
+
 def test_nonsense_is_refused() -> None:
     with pytest.raises(UsageError):
         log_call.start("")
@@ -111,6 +142,9 @@ def test_nonsense_is_refused() -> None:
         log_call.Call(OPUS).used(input=-1)
     with pytest.raises(UsageError):
         log_call.Call(OPUS).used(inptu=1)
+    for seconds in (-1.0, math.nan, math.inf):
+        with pytest.raises(UsageError):
+            log_call.record(OPUS, seconds)
 
 
 def test_one_process_starts_a_call_and_another_ends_it(home: Home, program: Program, tmp_path: Any) -> None:
