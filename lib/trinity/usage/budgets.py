@@ -77,7 +77,7 @@ def _judged(budget: Budget, whole: Sum, since: float, until: float) -> Spent:
         text = f"{whole.money.text()} of ${limit:,.2f}"
     else:
         amount, limit = float(whole.tokens.total), float(budget.tokens or 0)
-        sure = not whole.money.unknown
+        sure = not whole.unknown  # searches without a price are no tokens
         text = f"{amount:,.0f} of {limit:,.0f} tokens"
     percent = 100 * amount / limit if limit else 100.0
     told = f"budget '{budget.name}' {percent:.0f} % spent ({text} a {budget.period})"

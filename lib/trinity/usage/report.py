@@ -70,8 +70,9 @@ def tokens(counts: Tokens) -> dict[str, int]:
 
 
 def label(accounts: set[str], kinds: Kinds) -> str:
-    """What the money of these accounts is called."""
-    if accounts and all(kinds.get(account, ("", "unknown"))[1] in _PAID for account in accounts):
+    """What the money of these accounts is called; of no calls at all it is that of the accounts there are."""
+    asked = accounts or set(kinds)
+    if asked and all(kinds.get(account, ("", "unknown"))[1] in _PAID for account in asked):
         return "cost"
     return "API-equivalent"
 

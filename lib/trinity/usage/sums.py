@@ -17,7 +17,8 @@ _COLUMNS = {"session": "session_id", "quarter": f"CAST(time / {QUARTER} AS INTEG
 
 @dataclass
 class Sum:
-    """One line of a report: calls (errors among them), tokens, money, and the seconds of the `timed` calls."""
+    """One line of a report: calls (errors among them), tokens, money, and the seconds of the `timed` calls. Of `unknown`
+    calls nobody knows the tokens."""
 
     calls: int = 0
     errors: int = 0
@@ -25,6 +26,7 @@ class Sum:
     money: Money = field(default_factory=Money)
     seconds: float = 0.0
     timed: int = 0
+    unknown: int = 0
     accounts: set[str] = field(default_factory=set)
 
     def add(self, other: Sum) -> None:
@@ -34,6 +36,7 @@ class Sum:
         self.money.add(other.money)
         self.seconds += other.seconds
         self.timed += other.timed
+        self.unknown += other.unknown
         self.accounts |= other.accounts
 
     @property
@@ -64,7 +67,7 @@ def sums(
         tokens = Tokens(*counts)
         money = book.price(tokens, model, _day(day), band, speed, tier)
         money.unknown += unknown
-        part = Sum(number, errors, tokens, money, seconds, timed, {account})
+        part = Sum(number, errors, tokens, money, seconds, timed, unknown, {account})
         found.setdefault("" if name is None else str(name), Sum()).add(part)
     return found
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import CHECKOUT, Program
 from tests.lib.usage.filling import NOON, OPUS, bill
-from trinity import CreditMonitor, clock, config
+from trinity import CreditMonitor, clock, config, log_call
 from trinity.config import Account, Budget, Config
 from trinity.credit import evaluation
 from trinity.home import Home
@@ -77,6 +77,12 @@ def test_what_is_paid_by_use_is_called_cost(home: Home, settings: Config) -> Non
     assert _written(home, paid)["text"] == "today 1.0M tokens, 1 call, $5.00"
 
 
+def test_a_day_without_calls_is_called_as_its_account_is_paid(home: Home, settings: Config) -> None:
+    paid = replace(settings, account=replace(MINE, kind="api"))
+    assert _written(home, paid)["text"] == "today 0 tokens, 0 calls, $0.00"
+    assert _written(home, settings)["text"] == "today 0 tokens, 0 calls, $0.00 (API-equivalent)"
+
+
 def _alarms(home: Home) -> list[str]:
     try:
         return (home.logs / "alarms.log").read_text(encoding="utf-8").splitlines()
@@ -129,6 +135,16 @@ def test_a_budget_counts_in_the_status_like_an_allowance(home: Home, settings: C
     assert [signal.name for signal in answer.signals] == ([] if status == "HEALTHY" else ["budget"])
     config.save(home, mine)
     assert not CreditMonitor(home.root).should_trigger_handoff()
+
+
+def test_a_search_without_a_price_leaves_a_budget_of_tokens_sure(home: Home, settings: Config) -> None:
+    _bill(home, "m1", (40, 0, 0, 0, 0, 3), model="claude-3-opus-20240229")  # no price of a search is published
+    wanted = (Budget("money", "day", usd=100.0), Budget("tokens", "day", tokens=50))
+    document = _written(home, replace(settings, budgets=wanted))
+    assert [entry["sure"] for entry in document["budgets"]] == [False, True]
+    log_call.record(OPUS, 1.0, state_home=home.root)  # of unknown tokens
+    document = _written(home, replace(settings, budgets=wanted))
+    assert [entry["sure"] for entry in document["budgets"]] == [False, False]
 
 
 def test_a_budget_with_a_part_that_has_no_price_is_not_sure(home: Home, settings: Config) -> None:
