@@ -75,7 +75,7 @@ def days(zone: Zone, first: date, last: date, text: str = "") -> Span:
             zone.start(first - timedelta(days=number)),
             text or (f"{first}" if number == 1 else f"{first} to {last}"),
         )
-    except (OverflowError, ValueError):
+    except (OverflowError, OSError, ValueError):
         raise UsageError(f"'{first}' to '{last}' is no span of time") from None
 
 

@@ -93,9 +93,9 @@ class Book:
         return _on(self._of(model, context), day)
 
     def _set_by_user(self, model: str) -> list[Tariff] | None:
-        return self._own.get(model) or next(
-            (self._own[name] for name in self._own if name.endswith("*") and model.startswith(name[:-1])), None
-        )
+        # Of several names that fit the longest says most.
+        named = [name for name in self._own if name.endswith("*") and model.startswith(name[:-1])]
+        return self._own.get(model) or self._own.get(max(named, key=len, default=""))
 
     def _of(self, model: str, context: Mapping[str, str]) -> list[Tariff]:
         key = (model, catalogue.key_of(context))

@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from tests.lib.usage.filling import NOON, OPUS, SONNET, bill
-from trinity.errors import BadRecord
+from trinity.errors import BadRecord, UsageError
 from trinity.home import Home
 from trinity.usage import catalogue, periods, report, rows, sums
 from trinity.usage.amounts import Tokens
@@ -84,6 +84,17 @@ def test_own_prices_win_and_a_damaged_file_of_them_is_refused(home: Home) -> Non
     file.write_text('{"kind": "prices"', encoding="utf-8")
     with pytest.raises(BadRecord):
         Book(home)
+
+
+def test_of_own_prices_the_longest_name_that_fits_counts(home: Home) -> None:
+    models = {name: {"input": usd, "output": 1} for name, usd in (("house-*", 1), ("house-big-*", 2), ("house-b*", 3))}
+    own = {"kind": "prices", "version": 1, "models": models}
+    (home.root / "prices.json").write_text(json.dumps(own), encoding="utf-8")
+    book = Book(home)
+    found = [
+        book.price(Tokens(1_000_000), name, date(2026, 3, 12)).usd for name in ("house-big-7", "house-7", "house-b")
+    ]
+    assert found == [2, 1, 3] and book.price(Tokens(1), "home", date(2026, 3, 12)).unpriced == 1
 
 
 def test_without_the_package_tokens_are_counted_and_money_is_said_to_be_unknown(
@@ -189,6 +200,15 @@ def test_days_begin_at_the_midnight_of_their_zone(home: Home) -> None:
             for zone in ("UTC", "Asia/Kathmandu")
         }
     assert named == {"UTC": {"2025-11-20": 11}, "Asia/Kathmandu": {"2025-11-20": 10, "2025-11-21": 1}}
+
+
+def test_a_day_that_this_system_has_no_time_for_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> float:
+        raise OSError("Invalid argument")  # as Windows says of a moment before 1970
+
+    monkeypatch.setattr(Zone, "start", refused)
+    with pytest.raises(UsageError):
+        periods.days(Zone(), date(1960, 1, 1), date(1960, 1, 1))
 
 
 def test_a_day_of_a_clock_change_has_25_hours(home: Home) -> None:
