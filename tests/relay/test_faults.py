@@ -20,7 +20,7 @@ from trinity import clock
 from trinity.credit import evaluation, event_log
 from trinity.errors import TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import accept
+from trinity.relay import accept, consent
 from trinity.relay.link import Link
 
 pytestmark = pytest.mark.posix
@@ -248,7 +248,9 @@ def _sent(stage: Stage, **session: object) -> str:
         "parked_until": None,
         "sessions": [{**record["sessions"][0], "transcript_path": str(path), **session}],
     }
-    assert not Link(stage.home, stage.config).submit(operations.create("PC2", made)).refused
+    link = Link(stage.home, stage.config)
+    consent.give(link, link.refresh(), {**made, "id": "1" * 16})  # a person has accepted work of PC2 before
+    assert not link.submit(operations.create("PC2", made)).refused
     return str(made["id"])
 
 

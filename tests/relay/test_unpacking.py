@@ -162,7 +162,7 @@ def test_without_a_remote_it_comes_with_its_whole_history(way: Way) -> None:
 
 
 def test_the_users_command_runs_there_and_its_failure_loses_nothing(way: Way) -> None:
-    command = (sys.executable, "-c", "import os; print(os.getcwd()); raise SystemExit('no network')")
+    command = (sys.executable, "-c", "import os; print(os.getcwd(), flush=True); raise SystemExit('no network')")
     way.configure(after_restore=AfterRestore(("never",), {str(way.stage.origin): command}, 60))
     arrived = way.receive(way.send())
     assert arrived.equal and "no network" in arrived.note

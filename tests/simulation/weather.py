@@ -181,15 +181,20 @@ def simulate(
 
 @contextmanager
 def _mutated(mutant: str) -> Iterator[None]:
-    plain = Window.add_error
+    plain, refused = Window.add_error, Window.add_rate_limit
 
     def tenfold(self: Window, t: float, rate_limit: bool = False) -> None:
         for _ in range(10):
             plain(self, t, rate_limit)
 
+    def refused_tenfold(self: Window, t: float) -> None:
+        for _ in range(10):
+            refused(self, t)
+
     with ExitStack() as stack:
         if mutant == "every error counts tenfold":
             stack.enter_context(mock.patch.object(Window, "add_error", tenfold))
+            stack.enter_context(mock.patch.object(Window, "add_rate_limit", refused_tenfold))
         yield
 
 

@@ -87,7 +87,8 @@ def compact(home: Home) -> bool:
     counted = dict(line.split(": ", 1) for line in repository.run("count-objects", "-v").decode().splitlines())
     enough = int(counted["count"]) >= _LOOSE
     if enough:
-        repository.run("gc", "--quiet")
+        # What a killed one left says that it still runs; whoever holds the lock knows better.
+        repository.run("gc", "--quiet", "--force")
     # Last, so that one that was cut off is repeated.
     files.write_atomic(_packed(home), b"")
     return enough
