@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trinity.git import Repository
+from trinity.git import GitError, Repository
 from trinity.work.carry import paths
 
 _NAMES = {
@@ -90,7 +90,7 @@ def _mark(top: Path, path: bytes) -> str:
         if os.path.islink(place):
             digest.update(b"link" + os.fsencode(os.readlink(place)))
         elif os.path.isdir(place):
-            digest.update(b"folder")
+            digest.update(b"folder" + _commit(place))
         else:
             with open(place, "rb") as stream:
                 while block := stream.read(1 << 20):
@@ -98,3 +98,13 @@ def _mark(top: Path, path: bytes) -> str:
     except OSError:
         digest.update(b"gone")
     return digest.hexdigest()[:16]
+
+
+def _commit(place: bytes) -> bytes:
+    """Where a repository inside stands: its files are named only where they differ from that."""
+    if not os.path.lexists(os.path.join(place, b".git")):
+        return b""
+    try:
+        return Repository(Path(os.fsdecode(place))).run("rev-parse", "HEAD")
+    except GitError:
+        return b""
