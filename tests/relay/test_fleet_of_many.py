@@ -245,6 +245,20 @@ def test_a_remote_that_refuses_leaves_the_work_here_and_says_so(fleet: Fleet) ->
     assert _only(one)["state"] == "parked" and "not in the fleet" not in fleet.listed("PC1")
 
 
+def test_a_conversation_stays_open_as_long_as_the_remote_refuses_its_handoff(fleet: Fleet) -> None:
+    one, _ = fleet.join("PC1"), fleet.join("PC2")
+    hook = fleet.remote / "hooks" / "update"
+    hook.parent.mkdir()
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/trinity-state ]\n', encoding="utf-8")
+    hook.chmod(0o700)
+    one.stopped("s", HOUR)
+    one.round()
+    assert one.handoffs() == [] and not fence.is_raised(one.home, "s")
+    hook.unlink()
+    one.round()
+    assert _only(one)["to_pc"] == "PC2" and fence.is_raised(one.home, "s")
+
+
 def test_what_was_parked_while_the_fleet_was_away_is_sent_when_it_is_back(fleet: Fleet) -> None:
     one, two = fleet.join("PC1"), fleet.join("PC2")
     one.round()  # it knows of PC2

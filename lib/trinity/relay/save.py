@@ -126,7 +126,8 @@ def save(
         if done.kept:
             program.log(home, "alarms", f"handoff {record['id']} is safe here only: {done.refused}")
         program.log(home, "handoff", f"{record['id']} created, {record['state']}, {reason}")
-        if record["to_pc"] != config.pc:
+        if record["to_pc"] != config.pc and not done.kept:
+            # Refused by the remote it goes nowhere yet: closed here, nobody could go on with it. A later round closes it.
             closing.close_here(home, record, record["to_pc"])
         link.beat("handoff_initiated", to_pc=record["to_pc"], reason=reason)
         for note in sent.notes:
