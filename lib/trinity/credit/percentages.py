@@ -1,6 +1,7 @@
 """The provider's own percentages, folded into the picture: from the status line, and from a headless run's stream.
 
-They also move and end a limit: when another reset is named than the limit did, it was moved or a new window has begun.
+They also move and end a limit: when another reset is named than the limit did, it was moved or a new window has begun; when
+something was given back, it is over.
 """
 
 from __future__ import annotations
@@ -44,13 +45,15 @@ def _take(picture: Picture, ladder: Ladder, name: str, used: Any, resets_at: Any
     used, resets_at = number(used, 1000), number(resets_at, t + 40 * 86400.0)
     if used is None:
         return
-    picture.allowances.setdefault(name, Allowance()).add(t, used, resets_at, session)
+    known = picture.sessions.get(session)
+    answered_at = known.asked_at if known is not None else 0.0
+    back = picture.allowances.setdefault(name, Allowance()).add(t, used, resets_at, session, answered_at)
     for limit in list(picture.limits):
         if limit.type != name or limit.scope != "account" or t <= limit.seen_at:
             continue
         if resets_at is None or resets_at <= t:
             continue
-        if limit.resets_at is not None and abs(resets_at - limit.resets_at) <= SAME_RESET:
+        if limit.resets_at is not None and abs(resets_at - limit.resets_at) <= SAME_RESET and not back:
             continue
         if used >= ladder.window_used[-1]:
             moved = Limit(name, "account", None, resets_at, "status_line", t, limit.confidence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lib.credit.scene import START, Scene, signals
+from tests.lib.credit.scene import FIVE_HOURS_RESET, START, Scene, signals
 from trinity import clock
 from trinity.credit import ahead
 from trinity.credit.ahead import Ahead
@@ -136,6 +136,29 @@ def test_a_stream_tells_of_both_windows_and_refuses_nothing(scene: Scene) -> Non
     answer = scene.look(120)
     assert {one.name: one.used for one in answer.aheads} == {"five_hour": 86, "seven_day": 41}
     assert signals(answer) == {"five_hour": "CRITICAL"} and answer.counts.errors == 0
+
+
+def _told(scene: Scene, second: float, session: str, used: float) -> None:
+    window = {"used_percentage": used, "resets_at": FIVE_HOURS_RESET}
+    scene.event(second, event="window", source="status_line", session_id=session, five_hour=window)
+
+
+def test_a_larger_plan_is_believed_of_a_session_that_was_answered_since(scene: Scene) -> None:
+    _told(scene, 0, "a", 97.5)
+    scene.stop_failure(60, session="a")
+    assert scene.look(120).status == "EXHAUSTED" and scene.look(121).limits
+    _told(scene, 130, "idle", 12)
+    scene.hook(190, "SessionStart", session="b")
+    scene.prompt(200, session="b")
+    scene.answer(210, session="b")
+    assert scene.look(220).status == "EXHAUSTED"
+    _told(scene, 230, "idle", 13)
+    _told(scene, 240, "b", 94)  # no more than two servers may differ by
+    assert scene.look(245).status == "EXHAUSTED"
+    _told(scene, 250, "b", 21)
+    answer = scene.look(260)
+    assert (answer.limits, answer.status) == ([], "HEALTHY")
+    assert [(one.name, one.used) for one in answer.aheads] == [("five_hour", 21)]
 
 
 def test_status_state_and_words_tell_the_same(scene: Scene) -> None:
