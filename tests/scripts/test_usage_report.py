@@ -144,6 +144,10 @@ def test_a_terminal_gets_frames(pc: Path, program: Program) -> None:
     found = _report(program, "--date", "2026-11-19")
     shown = usage_table.text(found, rich=True, width=140)
     assert "┃" in shown and "no-such-model" in shown and "unpriced: 100 tokens" in shown
+    many = _report(program, "--date", "2026-11-19", "--detail")
+    many["calls"] *= 2000  # framing so many would take minutes
+    lines = usage_table.text(many, rich=True, width=140).splitlines()
+    assert sum(line.startswith(("2026-11-19 1", "2026-11-19 2")) for line in lines) == len(many["calls"])
 
 
 def test_what_the_client_has_deleted_stays_in_the_report_and_a_rebuild_keeps_it(pc: Path, program: Program) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from trinity.usage.amounts import KINDS
 
 Record = dict[str, Any]
+# Frames of a hundred thousand calls take minutes.
+_FRAMED = 1000
 _HEAD = ("", "calls", "errors", "input", "output", "cache read", "cache write", "total", "cost")
 
 
@@ -67,7 +69,7 @@ def _call(call: Record) -> tuple[str, ...]:
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], rich: bool, width: int) -> list[str]:
-    return _framed(head, rows, width) if rich else _plain(head, rows)
+    return _framed(head, rows, width) if rich and len(rows) <= _FRAMED else _plain(head, rows)
 
 
 def _plain(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
