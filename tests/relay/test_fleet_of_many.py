@@ -20,7 +20,7 @@ from trinity import clock, files, git
 from trinity.credit import evaluation
 from trinity.errors import Offline, TrinityError
 from trinity.fleet import heartbeats, journal, lease, operations, outbox, parts, rotation
-from trinity.relay import ability, accept, carrying, pausing, save, sending
+from trinity.relay import ability, accept, carrying, homecoming, pausing, save, sending
 from trinity.relay.link import Link, Submitted
 from trinity.work import fence
 
@@ -345,6 +345,28 @@ def test_what_an_earlier_visit_left_behind_is_not_sent_in_place_of_newer_work(fl
     after = _only(one)
     assert after["to_pc"] == "PC2" and after["parts"] == newer.document(), saved.text()
     assert fence.is_raised(one.home, "s")
+
+
+def test_a_taking_back_that_was_cut_short_at_its_end_is_finished_by_the_next(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = fleet.join("PC1"), fleet.join("PC2")
+    one.stopped("s", HOUR)
+    one.round()
+    record = _only(one)
+    Link(two.home, two.config).submit(operations.claim("PC2", record["id"]))
+
+    def killed(*_: object) -> Record:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operations, "withdraw", killed)
+        with pytest.raises(KeyboardInterrupt):
+            homecoming.take_back(one.home, one.config, record["id"])
+    assert _only(one)["state"] == "parked" and not fence.is_raised(one.home, "s")
+    with pytest.raises(TrinityError, match="was taken back already, to"):
+        homecoming.take_back(one.home, one.config, record["id"])
+    assert _only(one)["state"] == "done"
 
 
 def test_a_record_with_a_strange_session_holds_up_nothing_but_itself(fleet: Fleet) -> None:

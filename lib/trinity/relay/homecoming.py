@@ -95,6 +95,8 @@ def take_back(home: Home, config: Config, handoff_id: str) -> Taken:
     with locks.hold(home.locks / "accept.lock", timeout=30):
         link = Link(home, config)
         record = rounds.find(link, link.refresh(), handoff_id)
+        if _taken_to(home, record) and record["state"] == "parked" and record["to_pc"] == config.pc:
+            _close(link, record)  # it was cut short before it could say so
         _check(home, record, config.pc)
         recalled = False
         if record["state"] in OPEN_STATES:
@@ -106,10 +108,11 @@ def take_back(home: Home, config: Config, handoff_id: str) -> Taken:
             record, recalled = _recalled(link, record), True
         arrived = _unpacked(link, config, record)
         _settle(link, record, arrived)
-        if recalled:
-            link.submit(operations.withdraw(config.pc, record["id"], record["epoch"], f"taken back to {config.pc}"))
-        program.log(home, "handoff", f"{record['id']} taken back: {unpacking.dumped(arrived)}")
+        # From here on it is here, whatever the fleet has heard of that.
         _note(home, record, state="taken", said="taken back", cwd=arrived.session["cwd"])
+        if recalled:
+            _close(link, record)
+        program.log(home, "handoff", f"{record['id']} taken back: {unpacking.dumped(arrived)}")
         everything = link.handoffs(link.state.last())
         publishing.tidy(link, everything, _seen(home, everything, config.pc))
         equal = "equal to what was sent" if arrived.equal else f"not equal: {'; '.join(arrived.differences)}"
@@ -121,16 +124,28 @@ def _check(home: Home, record: Record, pc: str) -> None:
     if not record.get("sessions"):
         raise TrinityError(f"handoff {record['id']} carries no conversation", f"trinity handoffs show {record['id']}")
     session = record["sessions"][0]
+    taken = _taken_to(home, record)
+    if taken:
+        raise TrinityError(
+            f"handoff {record['id']} was taken back already, to '{taken}'",
+            f"cd '{taken}' && claude --resume {session['session_id']}",
+        )
     if record["state"] in OPEN_STATES and pc in (record["owner"], record["to_pc"]) and not session.get("foreign"):
         raise TrinityError(f"handoff {record['id']} is on this PC", f"trinity accept_handoff {record['id']}")
     if record["owner"] == pc:
         raise TrinityError(f"handoff {record['id']} is on this PC already", f"trinity handoffs show {record['id']}")
+
+
+def _taken_to(home: Home, record: Record) -> str:
+    """The folder to which the work was taken back; empty when it was not, or when it is gone."""
     before = _read(home, record["id"]) or {}
-    if before.get("state") == "taken" and Path(str(before.get("cwd"))).is_dir():
-        raise TrinityError(
-            f"handoff {record['id']} was taken back already, to '{before['cwd']}'",
-            f"cd '{before['cwd']}' && claude --resume {session['session_id']}",
-        )
+    cwd = str(before.get("cwd") or "")
+    return cwd if before.get("state") == "taken" and cwd and Path(cwd).is_dir() else ""
+
+
+def _close(link: Link, record: Record) -> None:
+    pc = link.config.pc
+    link.submit(operations.withdraw(pc, record["id"], record["epoch"], f"taken back to {pc}"))
 
 
 def _not_taken(link: Link, record: Record) -> Taken | None:
