@@ -40,9 +40,17 @@ class Zone:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self._zone)
         try:
-            return moment.timestamp(), len(text) == 10
+            return moment.timestamp(), _is_day(text)
         except (OverflowError, OSError, ValueError):
             raise UsageError(f"'{text}' is no date of this age") from None
+
+
+def _is_day(text: str) -> bool:
+    """Also of `20261129` and `2026-W48-7`."""
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _named(name: str) -> tzinfo:

@@ -202,6 +202,13 @@ def test_days_begin_at_the_midnight_of_their_zone(home: Home) -> None:
     assert named == {"UTC": {"2025-11-20": 11}, "Asia/Kathmandu": {"2025-11-20": 10, "2025-11-21": 1}}
 
 
+@pytest.mark.parametrize("text", ["2026-11-20", "20261120", "2026-W47-5"])
+def test_a_day_as_the_end_is_meant_with_that_day_however_it_is_written(text: str) -> None:
+    zone = Zone("UTC")
+    assert periods.between(zone, "2026-11-20", text).end == zone.start(date(2026, 11, 21))
+    assert periods.between(zone, "2026-11-20", "2026-11-20T00:15").end == zone.start(date(2026, 11, 20)) + 900
+
+
 def test_a_day_that_this_system_has_no_time_for_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> float:
         raise OSError("Invalid argument")  # as Windows says of a moment before 1970
