@@ -71,8 +71,8 @@ CREATE VIEW IF NOT EXISTS summed AS
         cache_read, cache_write_5m, cache_write_1h, web_search, web_fetch, seconds, timed
     FROM total LEFT JOIN origin ON origin.id = total.origin LEFT JOIN kind ON kind.id = total.kind;
 """
-
-
+# Made with the first call, or whatever asks for a message's task looks at all calls for each.
+CALLS_BY_MESSAGE = "CREATE INDEX IF NOT EXISTS call_message ON call (message_id)"
 NAME = "usage.db"
 
 

@@ -274,7 +274,7 @@ def _append(state: Home, line: Mapping[str, Any]) -> None:
 
 def _enter(state: Home, account: str, made: Call, took: float, failed: bool) -> None:
     with ledger.opened(state) as connection:
-        connection.execute("CREATE INDEX IF NOT EXISTS call_message ON call (message_id)")
+        connection.execute(ledger.CALLS_BY_MESSAGE)
         connection.execute(
             "INSERT OR REPLACE INTO call (id, time, seconds, first_token_seconds, model, task, outcome, input, output, "
             "cache_read, cache_write_5m, cache_write_1h, account, project, session_id, request_id, message_id) "

@@ -74,6 +74,7 @@ def _salvage(path: Path, fresh: Path) -> tuple[int, str]:
             "DELETE FROM billed WHERE origin NOT IN (SELECT id FROM origin) OR kind NOT IN (SELECT id FROM kind)"
         )
         new.execute(storing.SUMS)
+        new.execute(ledger.CALLS_BY_MESSAGE)
         new.commit()
     finally:
         new.close()

@@ -418,6 +418,8 @@ def test_a_damaged_ledger_is_put_aside_saved_and_filled_again(desk: Desk, where:
     assert desk.tokens() == (800, 800, 0, 0)
     kept = [one for one in desk.home.quarantine.iterdir() if one.name.endswith(ledger.NAME)]
     assert len(kept) >= 1 and kept[0].with_name(kept[0].name + ".why").exists()
+    # Else a report by task would look at every call for every message.
+    assert desk.query("SELECT COUNT(*) FROM sqlite_master WHERE name = 'call_message'") == [(1,)]
 
 
 def test_damage_that_only_a_report_meets_is_repaired_too(desk: Desk) -> None:
