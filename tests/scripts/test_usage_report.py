@@ -144,6 +144,8 @@ def test_a_terminal_gets_frames(pc: Path, program: Program) -> None:
     found = _report(program, "--date", "2026-11-19")
     shown = usage_table.text(found, rich=True, width=140)
     assert "┃" in shown and "no-such-model" in shown and "unpriced: 100 tokens" in shown
+    found["by"]["model"][0]["name"] = "one\ntotal  0"
+    assert "one total  0" in usage_table.text(found, rich=False)
     many = _report(program, "--date", "2026-11-19", "--detail")
     many["calls"] *= 2000  # framing so many would take minutes
     lines = usage_table.text(many, rich=True, width=140).splitlines()

@@ -69,6 +69,7 @@ def _call(call: Record) -> tuple[str, ...]:
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], rich: bool, width: int) -> list[str]:
+    rows = [tuple(cell.replace("\n", " ") for cell in row) for row in rows]  # names of others may look like more rows
     return _framed(head, rows, width) if rich and len(rows) <= _FRAMED else _plain(head, rows)
 
 
