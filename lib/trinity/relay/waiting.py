@@ -99,9 +99,10 @@ def _own_reset(made: Round, until: float | None) -> float | None:
 def _drained(made: Round, limit: Limit, until: float | None) -> tuple[float | None, bool]:
     """Stopped before the limit: the same for a wait that follows the provider's percentages."""
     for window in made.evaluation.aheads:
-        if window.name != limit.type or window.source != "percentages" or window.resets_at is None or until is None:
+        if window.name != limit.type or window.source == "learned" or window.resets_at is None or until is None:
             continue
-        full = window.used >= made.config.ladder.window_used[-1]
+        # The reset is the provider's word; what others have used since its last percentage is an estimate.
+        full = window.source == "percentages" and window.used >= made.config.ladder.window_used[-1]
         if abs(window.resets_at - until) > SAME_RESET:
             # Moved, or a new window has begun before its time.
             return (window.resets_at, False) if full else (until, made.now < until)
