@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.stage import CHECKOUT, Stage
 from tests.lib.fleet import history
-from trinity import clock, files, git
+from trinity import clock, files, git, locks
 from trinity.credit import evaluation
 from trinity.errors import Offline, TrinityError
 from trinity.fleet import heartbeats, journal, lease, operations, outbox, parts, rotation
@@ -322,6 +322,9 @@ def test_one_that_was_offered_and_whose_sending_was_killed_is_offered_again(
         with pytest.raises(KeyboardInterrupt):
             sending.send_on(Link(one.home, one.config), before, before, "PC2", "by hand")
     assert _only(one)["state"] == "claimed"
+    with locks.hold(one.home.locks / "save.lock"):
+        one.round()  # as if it was still at work
+    assert _only(one)["state"] == "claimed" and one.starts() == []
     one.round()
     after = _only(one)
     assert (after["state"], after["owner"], after["to_pc"]) == ("queued", None, "PC1") and one.starts() == []

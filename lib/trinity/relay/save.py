@@ -166,9 +166,7 @@ def _unseen(link: Link, snapshot: Snapshot, session_id: str) -> Record | None:
 
 def _started_since(home: Home, known: Record, stopped_at: float) -> bool:
     entry = journal.read(home, known["id"], known["epoch"]) if known["state"] in ("claimed", "running") else None
-    # What was only to be sent was not started.
-    made_at = entry.get("made_at") if entry is not None and "sending" not in entry else None
-    return made_at is not None and clock.parse(made_at) > stopped_at
+    return entry is not None and "made_at" in entry and clock.parse(entry["made_at"]) > stopped_at
 
 
 def _queue_handoff(records: Sequence[Record], limit: Limit | None) -> Record | None:

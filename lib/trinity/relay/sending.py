@@ -5,11 +5,13 @@ A conversation that waits here already is claimed for a moment: only its holder 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from trinity import clock, program
-from trinity.errors import Offline, TrinityError
+from trinity import clock, files, locks, program
+from trinity.errors import BadRecord, Busy, Offline, TrinityError
 from trinity.fleet import journal, operations
+from trinity.home import Home
 from trinity.relay import carrying, closing, rounds
 from trinity.relay.link import Link, Record
 from trinity.relay.rounds import Round
@@ -46,6 +48,10 @@ def send_on(
         _done(link, operations.reroute(pc, known["id"], to, reason=reason, parked_until=parked_until))
         closing.close_here(link.home, known, to)
         return rounds.find(link, link.state.last(), known["id"]), []
+    if waited:
+        # Packing takes its time: whoever finds it claimed after a kill must not start it here.
+        before = {"epoch": known["epoch"] + 1, "state": known["state"], "parked_until": known["parked_until"]}
+        files.write_json(_mark(link.home, known["id"]), before)
     if known["state"] == "parked":
         _done(link, operations.park(pc, known["id"], clock.iso()))
     if waited:
@@ -53,11 +59,6 @@ def send_on(
     held = rounds.find(link, link.state.last(), known["id"])
     if held["owner"] != pc:
         raise TrinityError(f"handoff {known['id']} is with {held['owner'] or held['to_pc']}", "trinity handoffs list")
-    if waited and journal.start_once(link.home, held["id"], held["epoch"]):
-        # Packing takes its time: whoever finds it claimed after a kill must not start it here.
-        journal.note(
-            link.home, held["id"], held["epoch"], sending={key: known[key] for key in ("state", "parked_until")}
-        )
     news = {key: fresh[key] for key in NEWS}
     until = fresh["limit"]["resets_at"] if fresh.get("limit") else None
     try:
@@ -69,7 +70,9 @@ def send_on(
         if waited:
             why = f"not sent to {to}: {error.message}"
             link.submit(operations.repark(pc, held["id"], held["epoch"], known["parked_until"], why, {}))
+            _mark(link.home, held["id"]).unlink(missing_ok=True)
         raise
+    _mark(link.home, held["id"]).unlink(missing_ok=True)
     for session in fresh.get("sessions") or []:
         lease.give_back(link.home, session["session_id"])
     for note in sent.notes:
@@ -92,10 +95,15 @@ def cut_off(made: Round, record: Record) -> bool:
     session = (record.get("sessions") or [{}])[0]
     if record["state"] != "claimed" or session.get("foreign"):
         return False
-    entry = journal.read(made.home, record["id"], record["epoch"])
+    if journal.read(made.home, record["id"], record["epoch"]) is not None:
+        return False
+    if _moves_on(made, record):
+        made.waiting.append((record, "is just being sent"))
+        made.due(made.now + rounds.LATER_SECONDS)
+        return True
     until = (record.get("limit") or {}).get("resets_at")
-    before = (entry or {}).get("sending")
-    if before is None and (entry is not None or not until or clock.parse(until) <= made.now):
+    before = _marked(made.home, record)
+    if before is None and (not until or clock.parse(until) <= made.now):
         return False
     before = before or {"state": "parked", "parked_until": until}
     pc, why = made.config.pc, "its sending was cut off"
@@ -103,10 +111,33 @@ def cut_off(made: Round, record: Record) -> bool:
         operation = operations.release(pc, record["id"], record["epoch"], None, why)
     else:
         operation = operations.repark(pc, record["id"], record["epoch"], before["parked_until"], why, {})
-    parked = made.link.submit(operation)
-    if parked.visible:
+    if made.link.submit(operation).visible:
         made.note(record, why)
-    return not parked.refused
+    return True  # also when somebody was faster: it is not what this round has seen
+
+
+def _moves_on(made: Round, record: Record) -> bool:
+    """Is a program of this PC sending it now, or did it change since this round looked?"""
+    try:
+        with locks.hold(made.home.locks / "save.lock", timeout=0):
+            pass
+    except Busy:
+        return True
+    now = rounds.find(made.link, made.link.refresh(), record["id"])
+    return any(now[key] != record[key] for key in ("state", "owner", "epoch"))
+
+
+def _mark(home: Home, handoff_id: str) -> Path:
+    return home.journal / f"{handoff_id}.sending"
+
+
+def _marked(home: Home, record: Record) -> dict[str, Any] | None:
+    """How it waited before it was claimed in this epoch to be sent; None when it was not."""
+    try:
+        found = files.read_json(_mark(home, record["id"]))
+    except (BadRecord, FileNotFoundError):
+        return None
+    return found if isinstance(found, dict) and found.get("epoch") == record["epoch"] else None
 
 
 def back(made: Round, record: Record, reason: str) -> bool:
