@@ -224,7 +224,11 @@ def _processes(top: Path, session_id: str) -> Iterator[str]:
     """Programs that work in the folder and are neither the session's client nor somebody's shell."""
     import psutil
 
-    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    own = {os.getpid(), os.getppid()}
+    try:
+        own.update(parent.pid for parent in psutil.Process().parents())
+    except psutil.Error:
+        pass  # one of them has ended meanwhile, or may not be looked at: it is listed, which harms nobody
     place = os.path.realpath(top)
     for process in psutil.process_iter(["pid", "name", "cwd", "cmdline"]):
         found = process.info
