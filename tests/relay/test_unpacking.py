@@ -301,6 +301,7 @@ def test_one_that_was_killed_half_way_is_swept_and_never_taken_for_whole(way: Wa
     assert (way.base / f"{half.name}.unfinished").exists() and str(half) in worktrees(way.stage.pc2)
     # a new epoch, as the journal demands; what somebody else made there is not touched
     (way.base / "mine").mkdir()
+    (way.base / "half.unfinished.1234.5678.tmp").write_text("{", encoding="utf-8")
     (way.base / "novel.unfinished").write_text("chapter one\n", encoding="utf-8")
     (way.base / "drafts.unfinished").mkdir()
     arrived = way.receive(way.forged(record, lambda folder: None))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from trinity.errors import BadRecord
 from trinity.work.carry import ground
 
 _MARK = ".unfinished"
+# A mark whose writer was killed before it was whole (`files.write_atomic`): nothing was begun yet.
+_HALF = re.compile(re.escape(_MARK) + r"\.\d+\.\d+\.tmp$")
 
 
 @contextlib.contextmanager
@@ -41,6 +44,9 @@ def marked(target: Path, clone: Path | None) -> Iterator[None]:
 def sweep(base: Path) -> list[Path]:
     """Take away what was begun below `base` and never finished; returns those folders."""
     swept = []
+    for half in base.glob(f"*{_MARK}.*.tmp"):
+        if _HALF.search(half.name) and half.is_file():
+            half.unlink(missing_ok=True)
     for mark in sorted(base.glob("*" + _MARK)):
         target = mark.with_name(mark.name.removesuffix(_MARK))
         try:
