@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from trinity import files, schema
-from trinity.errors import Offline, TrinityError
-from trinity.fleet import embedded, names
+from trinity.errors import TrinityError
+from trinity.fleet import embedded, names, own_ref
 from trinity.fleet.snapshot import MAX_BYTES
 from trinity.fleet.state import State
-from trinity.git import GitError
 
 _PREFIX = "refs/trinity-hb/"
 _FILE = "heartbeat.json"
 _DRAFT = "refs/trinity/beat"
-_TRIES = 3
 
 
 def beat(state: State, record: dict[str, Any]) -> str:
@@ -37,18 +35,8 @@ def _beat(state: State, ref: str, record: dict[str, Any]) -> str:
     known = clone.resolve(ref)
     if Path(clone.url) == state.home.remote:
         embedded.sweep(state.home)
-    for _ in range(_TRIES):
-        try:
-            clone.push(new, ref, known)
-        except GitError as error:
-            # The exit code decides nothing (R2); a clone built anew does not know the last beat.
-            known = clone.remote_refs(ref).get(ref)
-            if known != new:
-                failure = error
-                continue
-        clone.git("update-ref", ref, new)
-        return new
-    raise Offline(f"the heartbeat of {record['pc']} was not taken: {failure.message}", "try again later")
+    own_ref.replace(clone, ref, new, known, f"the heartbeat of {record['pc']}")
+    return new
 
 
 def read_all(state: State) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:

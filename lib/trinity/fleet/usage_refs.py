@@ -10,10 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trinity.errors import Offline
-from trinity.fleet import names
+from trinity.fleet import names, own_ref
 from trinity.fleet.state import State
-from trinity.git import GitError
 
 INDEX = "usage.json"
 MAX_BYTES = 20_000_000
@@ -21,7 +19,6 @@ MAX_DAYS = 4_000
 _PREFIX = "refs/trinity-usage/"
 _DRAFT = "refs/trinity/usage"
 _NAME = re.compile(r"usage\.json|days/[0-9]{4}-[0-9]{2}-[0-9]{2}\.json")
-_TRIES = 3
 
 
 @dataclass
@@ -49,20 +46,9 @@ def publish(state: State, pc: str, files: Mapping[str, bytes | str]) -> dict[str
 def _publish(state: State, ref: str, files: Mapping[str, bytes | str]) -> dict[str, str]:
     clone = state.clone
     new = clone.commit(_DRAFT, None, f"usage: {ref.removeprefix(_PREFIX)}\n", files)
-    known = clone.resolve(ref)
-    for _ in range(_TRIES):
-        try:
-            clone.push(new, ref, known)
-        except GitError as error:
-            # The exit code decides nothing: look (R2). A clone built anew does not know what was published last.
-            known = clone.remote_refs(ref).get(ref)
-            if known != new:
-                failure = error
-                continue
-        clone.git("update-ref", ref, new)
-        clone.tidy()
-        return _listing(state, new).files
-    raise Offline(f"what was used here was not taken: {failure.message}", "try again later")
+    own_ref.replace(clone, ref, new, clone.resolve(ref), "what was used here")
+    clone.tidy()
+    return _listing(state, new).files
 
 
 def fetch(state: State) -> None:
