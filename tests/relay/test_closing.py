@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from trinity import clock
 from trinity.home import Home
 from trinity.relay import closing
 from trinity.work import ending, fence
@@ -33,3 +35,27 @@ def test_a_damaged_fence_is_opened_too_and_touches_no_settings(home: Home, conte
     assert fence.is_raised(home, "5e55") and fence.switched_off(home, "5e55") == []
     assert closing.open_here(home, "5e55")
     assert fence.is_raised(home, "other")
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "done"])
+def test_what_left_by_a_program_that_was_killed_then_is_closed_by_the_next_round(home: Home, state: str) -> None:
+    closing.leaves(home, RECORD)
+    closing.close_left(home, "PC1", [])  # it is not known yet
+    assert not fence.is_raised(home, "5e55")
+    left = {**RECORD, "state": state, "owner": None if state == "queued" else "PC2", "to_pc": "PC2"}
+    closing.close_left(home, "PC1", [left])
+    assert fence.is_raised(home, "5e55")
+    # taken back since: it is not closed once more
+    closing.open_here(home, "5e55")
+    closing.close_left(home, "PC1", [left])
+    assert not fence.is_raised(home, "5e55") and list(home.journal.iterdir()) == []
+
+
+def test_what_did_not_leave_stays_open(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    closing.leaves(home, RECORD)
+    closing.close_left(home, "PC1", [{**RECORD, "state": "parked", "owner": None, "to_pc": "PC1"}])
+    assert not fence.is_raised(home, "5e55") and list(home.journal.iterdir()) == []
+    closing.leaves(home, RECORD)
+    monkeypatch.setattr(clock, "now", lambda: time.time() + 2 * 86400)
+    closing.close_left(home, "PC1", [])
+    assert list(home.journal.iterdir()) == []

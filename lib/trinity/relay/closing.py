@@ -3,14 +3,18 @@
 The fence refuses what is typed and what the client types by itself. A client that waits for its reset is asked to leave
 beside that: it would show its person a refusal in the middle of the night. Where it does not leave, its wait is switched
 off by the settings of its project; the fence remembers that, and opening takes it out again.
+
+The fence is raised when the handoff has left, because one that did not leave must stay open. In between a mark says what
+is to be closed: a program that is killed there may be the last of this PC for hours, until the work is done elsewhere.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trinity import clock, program
+from trinity import clock, files, program
 from trinity.credit import transcript_tail
 from trinity.errors import TrinityError
 from trinity.home import Home
@@ -18,6 +22,33 @@ from trinity.relay.rounds import Round
 from trinity.work import ending, fence
 
 Record = dict[str, Any]
+
+
+_LEAVING = ".leaving"
+_FORGOTTEN_SECONDS = 86400.0
+
+
+def leaves(home: Home, record: Record) -> None:
+    """Say durably that the record is about to leave this PC; `close_here` is to follow."""
+    files.write_json(_leaving(home, record["id"]), {"since": clock.iso()})
+
+
+def _leaving(home: Home, handoff_id: str) -> Path:
+    return home.journal / f"{handoff_id}{_LEAVING}"
+
+
+def close_left(home: Home, pc: str, records: Sequence[Record]) -> None:
+    """Close what has left without being closed, in whatever state it is by now. `records` is the state as just fetched."""
+    known = {record["id"]: record for record in records}
+    for mark in sorted(home.journal.glob(f"*{_LEAVING}")):
+        record = known.get(mark.name.removesuffix(_LEAVING))
+        if record is None:
+            if clock.now() - mark.stat().st_mtime > _FORGOTTEN_SECONDS:
+                mark.unlink(missing_ok=True)
+        elif (here := record["owner"] or record["to_pc"]) == pc:
+            mark.unlink(missing_ok=True)  # it did not leave, or is back
+        else:
+            close_here(home, record, here)
 
 
 def close_here(home: Home, record: Record, to_pc: str) -> None:
@@ -37,6 +68,7 @@ def close_here(home: Home, record: Record, to_pc: str) -> None:
             program.log(home, "handoff", f"{record['id']} the client that waited for its reset was ended {ended.left}")
         if ended.switched_off:
             fence.raise_fence(home, session["session_id"], **facts, switched_off=map(str, ended.switched_off))
+    _leaving(home, record["id"]).unlink(missing_ok=True)
 
 
 def _waits(session: Record) -> bool:

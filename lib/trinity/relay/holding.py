@@ -13,7 +13,7 @@ from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import closing, company, consent, drain, publishing, rounds, sending, starting, unpacking
+from trinity.relay import clearing, closing, company, consent, drain, publishing, rounds, sending, starting, unpacking
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
 from trinity.work import ending, guard
@@ -147,6 +147,7 @@ def _half_started(made: Round, record: Record, entry: dict[str, Any]) -> None:
     elif session_id and starting.seen(entry).state == "answered":
         _judge(made, record, {**entry, "pid": 0, "started_at": entry.get("made_at")}, starting.seen(entry))
     else:
+        clearing.clear(made.link, made.config, record, entry)
         _release(made, record, "the start was interrupted")
 
 

@@ -120,6 +120,8 @@ def save(
         if incident:
             # The same incident noticed twice is the same operation, and counts once.
             operation["id"] = hashlib.sha256(f"{config.pc} {incident}".encode()).hexdigest()[:32]
+        if record["to_pc"] != config.pc:
+            closing.leaves(home, record)
         done = link.submit(operation)
         if done.refused and not done.kept:
             raise TrinityError(f"the handoff was refused: {done.refused}")

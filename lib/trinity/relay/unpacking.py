@@ -102,7 +102,8 @@ def _base(link: Link, config: Config) -> Path:
     return Path(config.work_folder) if config.work_folder else link.home.root / "work"
 
 
-def _target(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Path:
+def own_folder(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Path:
+    """The folder for what this epoch unpacks here."""
     # The other PC's path may be one of another system.
     last = session["cwd"].replace("\\", "/").rstrip("/").rpartition("/")[2]
     # On its third PC the work has the name that the second one gave it.
@@ -113,7 +114,7 @@ def _target(link: Link, config: Config, record: Record, session: dict[str, Any])
 
 def _in_words(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Arrived:
     """Nothing travelled but the record: a new session in an empty folder of its own, told what the work was."""
-    target = _target(link, config, record, session)
+    target = own_folder(link, config, record, session)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     roots = _been(record, session, "")
     here = {**session, "cwd": str(target), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
@@ -131,7 +132,7 @@ def _unpack(
     clone: Path | None,
     by_hand: bool,
 ) -> Arrived:
-    target = _target(link, config, record, session)
+    target = own_folder(link, config, record, session)
     unfinished.sweep(target.parent)
     manifest = _manifest(fetched / carrying.MANIFEST)
     remotes = manifest["remotes"] if manifest else {}

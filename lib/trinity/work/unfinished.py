@@ -41,6 +41,12 @@ def marked(target: Path, clone: Path | None) -> Iterator[None]:
     files.sync_folder(target.parent)
 
 
+def give_up(target: Path, clone: Path | None) -> None:
+    """Take away a folder that was finished, and is not needed after all; the mark sees to it when this is killed."""
+    files.write_json(target.with_name(target.name + _MARK), {"clone": str(clone) if clone else None, "existed": False})
+    sweep(target.parent)
+
+
 def sweep(base: Path) -> list[Path]:
     """Take away what was begun below `base` and never finished; returns those folders."""
     swept = []
