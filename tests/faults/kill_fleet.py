@@ -122,7 +122,9 @@ class Fleet:
         return wrong
 
     def _at_a_time(self, starts: list[tuple[str, dict[str, Any]]]) -> list[int]:
-        ends = {end["pid"]: end["time"] for stage in self.pcs.values() for end in stage.starts("end")}
+        # One that has met its limit works no more, though it may take its time to leave, or be ended.
+        told = [each for stage in self.pcs.values() for what in ("end", "stopped") for each in stage.starts(what)]
+        ends = {each["pid"]: each["time"] for each in told}
         pids = [start["pid"] for _, start in starts]
         return [
             pid
@@ -233,11 +235,14 @@ class Kills:
         subprocess.run(command, check=True, timeout=180)
         self.late_words += 1
 
+    def hit(self) -> int:
+        """Kills of a program that was still at work."""
+        return sum(self.hits.values()) - self.hits["too late"]
+
     def report(self) -> list[str]:
         """What was done; then what went wrong."""
-        kills = sum(self.hits.values()) - self.hits["too late"]
         ways = ", ".join(f"{count} {way}" for way, count in sorted(self.moves.items()))
-        lines = [f"{self.sessions} sessions ({ways}), {kills} kills that hit, {self.late_words} late words"]
+        lines = [f"{self.sessions} sessions ({ways}), {self.hit()} kills that hit, {self.late_words} late words"]
         lines += (
             [f"  {self.requeued} given up after three starts that were killed, and requeued"] if self.requeued else []
         )
@@ -279,9 +284,9 @@ def main(argv: list[str] | None = None) -> int:
         return _say(*arguments.say)
     folder = Path(tempfile.mkdtemp(prefix="kill-fleet-"))
     kills = Kills(folder, arguments.seed, arguments.mutant)
-    while sum(kills.hits.values()) < arguments.kills and not (arguments.quick and kills.enough()):
+    while kills.hit() < arguments.kills and not (arguments.quick and kills.enough()):
         kills.session()
-        print(f"{sum(kills.hits.values())} kills, {len(kills.problems)} problems", file=sys.stderr, flush=True)
+        print(f"{kills.hit()} kills, {len(kills.problems)} problems", file=sys.stderr, flush=True)
         if kills.mutant and kills.problems:
             break
     print(f"seed {arguments.seed}", *kills.report(), sep="\n")

@@ -7,7 +7,8 @@ appends to the transcript. What it does is the entry of `plan.json` beside it fo
     {"do": "error", "after": 0, "error": "overloaded", …}    answers `after` times, then an error line with these members
     {"do": "leave"}                     ends without a word
 
-An entry's `stay` keeps it alive for so many seconds at its end. Every start and end is a line of `starts.jsonl` beside it.
+An entry's `stay` keeps it alive for so many seconds at its end. Every start and end is a line of `starts.jsonl` beside it,
+and "stopped" when it has met its error: what it does from then on is leave.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def main(argv: list[str]) -> int:
             answer(path, session, f"answer {at}")
         if entry["do"] == "error":
             error(path, session, **{key: entry[key] for key in entry if key not in ("do", "after", "seconds", "stay")})
+            _note(session, "stopped")
     time.sleep(entry.get("stay", 0))
     listed.unlink(missing_ok=True)
     _note(session, "end")

@@ -19,7 +19,7 @@ from trinity.credit import transcript_tail
 from trinity.errors import TrinityError
 from trinity.home import Home
 from trinity.relay.rounds import Round
-from trinity.work import ending, fence
+from trinity.work import ending, fence, lease
 
 Record = dict[str, Any]
 
@@ -48,6 +48,8 @@ def close_left(home: Home, pc: str, records: Sequence[Record]) -> None:
         elif (here := record["owner"] or record["to_pc"]) == pc:
             mark.unlink(missing_ok=True)  # it did not leave, or is back
         else:
+            for session in record.get("sessions") or []:
+                lease.give_back(home, session["session_id"])  # given up by this PC, not lost
             close_here(home, record, here)
 
 
