@@ -7,7 +7,6 @@ and the schema then says so.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -49,6 +48,8 @@ def _with_times(document: Record, *names: str) -> Record:
 def _handoff(document: Record) -> Record:
     made = _with_times(document, "timestamp")
     # The file name was the only identity: two PCs cannot hand over to each other twice in one second.
+    import hashlib  # seldom needed, and slow to load
+
     identity = f"{document.get('from_pc')} {document.get('to_pc')} {document.get('timestamp')}"
     made.setdefault("id", hashlib.sha256(identity.encode("utf-8")).hexdigest()[:16])
     made.setdefault("state", "queued")

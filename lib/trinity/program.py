@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +18,17 @@ from trinity import clock, files, home
 from trinity.errors import TrinityError, UsageError
 
 BUG = 3
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. argparse's own asks `shutil`, at each option, and most runs show no help."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            width = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size().columns
+        except (OSError, ValueError):
+            width = 80
+        super().__init__(prog, width=width - 2)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,7 +46,7 @@ def parser(doc: str | None, changes: bool = False) -> argparse.ArgumentParser:
         prog=Path(sys.argv[0]).stem,
         description=head,
         epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     made.add_argument("--home", metavar="DIR", help="state folder (default: TRINITY_HOME, else ~/.trinity)")
@@ -125,6 +135,8 @@ def _report(name: str, error: TrinityError, code: int | None = None) -> int:
 
 
 def _keep_trace(name: str) -> str:
+    import traceback
+
     text = traceback.format_exc()
     try:
         option = sys.argv[sys.argv.index("--home") + 1] if "--home" in sys.argv[:-1] else None

@@ -7,7 +7,6 @@ A record of a newer version raises NewerRecord: it is kept verbatim and left alo
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -59,17 +58,16 @@ def read_own(kind: str, path: Path, memo: Path) -> dict[str, Any]:
     """
     data = path.read_bytes()
     status = os.stat(FOLDER / f"{kind}.schema.json")
-    mark = f"{hashlib.sha256(data).hexdigest()} {status.st_size} {status.st_mtime_ns}"
+    mark = f"{status.st_size} {status.st_mtime_ns}\n".encode() + data
     try:
-        if memo.read_text(encoding="utf-8") == mark:
+        if memo.read_bytes() == mark:
             document = files.load_json(data, str(path))
             return dict(older_shapes.lift(kind, document, str(path)))
     except (OSError, ValueError):
         pass  # not remembered
     record = read(kind, data, str(path))
     try:
-        memo.write_text(mark, encoding="utf-8", newline="\n")
-        memo.chmod(0o600)
+        files.write_atomic(memo, mark)
     except OSError:
         pass  # it is validated again next time
     return record

@@ -20,7 +20,7 @@ from trinity import clock, files, git, locks
 from trinity.credit import evaluation
 from trinity.errors import Offline, TrinityError
 from trinity.fleet import heartbeats, journal, lease, operations, outbox, parts, rotation
-from trinity.relay import ability, accept, carrying, homecoming, pausing, save, sending
+from trinity.relay import ability, accept, carrying, closing, homecoming, pausing, save, sending
 from trinity.relay.link import Link, Submitted
 from trinity.work import fence
 
@@ -118,6 +118,32 @@ def test_what_nobody_takes_comes_home_and_goes_on_there(fleet: Fleet) -> None:
     assert (record["to_pc"], record["state"]) == ("PC1", "queued") and "PC2 did not accept it" in record["outcome"]
     assert one.rounds_until("done", timeout=180)[0]["owner"] == "PC1"
     assert not fence.is_raised(one.home, "s") and len(one.starts()) == 1
+
+
+def test_work_that_left_and_was_done_elsewhere_is_not_sent_a_second_time(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sender was killed between the push and the fence, and no round of its PC ran until all was over."""
+    one, two = fleet.join("PC1"), fleet.join("PC2")
+    one.stopped("s", HOUR)
+
+    class Killed(BaseException): ...
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(closing, "close_here", killed)
+        with pytest.raises(Killed):
+            one.round()
+    assert not fence.is_raised(one.home, "s")
+    assert two.rounds_until("done", timeout=180)[0]["owner"] == "PC2"
+    one.round()
+    assert _only(one)["owner"] == "PC2" and fence.is_raised(one.home, "s")
+    assert (len(one.starts()), len(two.starts())) == (0, 1)
+    sent = one.program("save_handoff", "--session", "s", "--to", "PC2", stderr=subprocess.PIPE)
+    assert b"went to another PC and is closed here" in sent.communicate(timeout=180)[1] and sent.returncode == 1
+    _only(one)
 
 
 def test_the_work_of_a_pc_that_died_is_taken_over_and_that_pc_cannot_end_it(fleet: Fleet) -> None:

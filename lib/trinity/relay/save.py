@@ -25,7 +25,7 @@ from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
 from trinity.relay import carrying, closing, company, rounds, rousing, sending
 from trinity.relay.link import Link, Record
-from trinity.work import handoff, prompt
+from trinity.work import fence, handoff, prompt
 
 # A wait whose end nobody knows: tried again by a person, by a success, or with the next limit that has a reset.
 NEVER = None
@@ -83,11 +83,10 @@ def save(
             if choosing and link.offline:
                 raise Offline(link.offline)
             return Saved(waits, "kept", False)
-        if session and known is None and stopped_at is not None:
-            # Handed over since by hand, and at its end already: that stop has been dealt with.
-            ended = [r for r in link.handoffs(snapshot) if _is_of(r, session.id) and _made(r) > stopped_at - 1]
-            if ended:
-                return Saved(ended[-1], "kept", True)
+        if session and known is None:
+            ended = _ended(link, snapshot, session.id, stopped_at)
+            if ended is not None:
+                return Saved(ended, "kept", True)
         if known and stopped_at is not None and _started_since(home, known, stopped_at):
             return Saved(known, "kept", True)
         if known is not None and choosing and known["state"] in ("queued", "parked") and known["to_pc"] != config.pc:
@@ -152,6 +151,23 @@ def _chosen(link: Link, snapshot: Snapshot, record: Record) -> tuple[str | None,
 
 def _is_of(record: Record, session_id: str) -> bool:
     return any(session["session_id"] == session_id for session in record.get("sessions") or [])
+
+
+def _ended(link: Link, snapshot: Snapshot, session_id: str, stopped_at: float | None) -> Record | None:
+    """The handoff by which a stopped conversation was dealt with, though it is at its end; None when there is none. Raises
+    TrinityError for a person who wants to hand over what has gone elsewhere."""
+    handoffs = link.handoffs(snapshot)
+    if not link.offline:
+        closing.close_left(link.home, link.config.pc, handoffs)
+    found = [record for record in handoffs if _is_of(record, session_id)]
+    if fence.is_raised(link.home, session_id):
+        # It went on elsewhere, to its end, and was not taken back: what lies here is older.
+        if found and stopped_at is not None:
+            return found[-1]
+        last = f"trinity handoffs show {found[-1]['id']}" if found else "trinity handoffs list --all"
+        raise TrinityError(f"conversation {session_id} went to another PC and is closed here", last)
+    since = [record for record in found if stopped_at is not None and _made(record) > stopped_at - 1]
+    return since[-1] if since else None
 
 
 def _made(record: Record) -> float:

@@ -9,7 +9,6 @@ million tokens, or per thousand web searches, as texts.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import re
@@ -68,6 +67,8 @@ def ship() -> None:
 
 
 def _digest(data: Path) -> str:
+    import hashlib  # slow to load, and a report does without
+
     return hashlib.sha256(data.read_bytes()).hexdigest()
 
 

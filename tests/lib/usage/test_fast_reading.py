@@ -128,6 +128,30 @@ def test_an_answer_of_any_content_is_read_as_json_reads_it(
     )
 
 
+PARENTS = some.sampled_from(["x", "0f0f0f0f-0000-4000-8000-00000000000a", 'odd-"quote"-0000-8000-00000000000a', None])
+LINES = some.tuples(
+    some.sampled_from(["m1", "m1", "m1", "m2"]),
+    some.sampled_from(["", "", "", "other", None]),
+    PARENTS,
+    some.integers(0, 3),
+    some.integers(1, 2),  # a line that says that nothing was spent is no message, and names no tool
+    BLOCKS,
+    some.sampled_from(["tool_use", None]),
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(run=some.lists(LINES, min_size=1, max_size=6))
+def test_the_lines_of_an_answer_are_one_and_the_largest_counts(run: list[tuple[Any, ...]]) -> None:
+    data = asked(0, "go on")
+    for second, (message, request, parent, out, given_, block, why) in enumerate(run, 1):
+        one = json.loads(answered(second, message, usage(given_, out), block=block, request=request))
+        one["parentUuid"], one["message"]["stop_reason"] = parent, why
+        data += line(one)
+    fast, slow = _fast(data), _slow(data)
+    assert _rows(fast) == _rows(slow)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=some.data())
 def test_keys_in_any_order_change_nothing(data: some.DataObject) -> None:
