@@ -22,8 +22,8 @@ from trinity.work.carry import ground
 def clear(link: Link, config: Config, record: Record, entry: dict[str, Any]) -> None:
     """Take away what this epoch of a foreign record unpacked here; `entry` is the journal's. No client may run in it."""
     session = (record.get("sessions") or [{}])[0]
-    if not session.get("foreign"):
-        return
+    if not session.get("foreign") or entry.get("new"):
+        return  # not unpacked here; or refused by a client before, which has written down why
     target = unpacking.own_folder(link, config, record, session)
     copies = list(_copies(target, config, session["session_id"]))
     if any(copy.stat().st_size != (entry.get("cursor") or {}).get("size", copy.stat().st_size) for copy in copies):
