@@ -21,6 +21,7 @@ from trinity.fleet.state import State
 from trinity.home import Home
 
 Operation = dict[str, Any]
+_LAST_WORDS = ("done", "repark", "release")
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,27 @@ def put(home: Home, operation: Operation, state: State | None = None) -> str:
         kept["since"] = state.last().oid
     operations.check(kept, f"operation {kept.get('id')}")
     # The names sort in the order of putting; the id keeps two of one instant apart.
-    files.write_json(home.outbox / f"{time.time_ns():020d}-{kept['id']}.json", kept)
+    made = home.outbox / f"{time.time_ns():020d}-{kept['id']}.json"
+    files.write_json(made, kept)
+    if kept["type"] in _LAST_WORDS:
+        _take_out_older(home, made, kept)
     return str(kept["id"])
+
+
+def _take_out_older(home: Home, made: Path, kept: Operation) -> None:
+    """Offline each round says anew how an epoch ended: the newest such word, with the newest parts, is enough. If the fleet
+    has an older one all the same, that counts, and this one is refused."""
+    try:
+        with locks.hold(home.locks / "outbox.lock", timeout=0):
+            for path in _paths(home):
+                try:
+                    other = _read(path)
+                except (TrinityError, FileNotFoundError):
+                    continue
+                if path != made and all(other.get(key) == kept.get(key) for key in ("type", "pc", "handoff_id", "epoch")):
+                    path.unlink(missing_ok=True)
+    except Busy:
+        pass  # they are being delivered
 
 
 def drop(home: Home, operation_id: str) -> None:

@@ -64,6 +64,19 @@ def test_a_crash_after_the_change_and_before_it_was_noted_delivers_once(
     assert history.read(home.remote).operations == [operation["id"]]
 
 
+def test_of_the_last_words_about_one_epoch_the_newest_is_kept(home: Home, state: State) -> None:
+    for operation in (
+        operations.done("PC1", "0123456789abcdef", 1, "of another epoch"),
+        operations.done("PC1", "0123456789abcdef", 2, "first"),
+        operations.release("PC1", "0123456789abcdef", 2),
+        operations.running("PC1", "0123456789abcdef", 2, {}),
+        operations.done("PC1", "0123456789abcdef", 2, "second"),
+    ):
+        outbox.put(home, operation, state)
+    kept = [(each["type"], each["epoch"], each.get("outcome")) for each in outbox.pending(home)]
+    assert kept == [("done", 1, "of another epoch"), ("release", 2, None), ("running", 2, None), ("done", 2, "second")]
+
+
 def test_offline_is_no_error_and_everything_waits_in_order(home: Home, tmp_path: Path, new_record: NewRecord) -> None:
     remote = tmp_path / "not-there-yet.git"
     state = open_state(home, remote, "PC1")
