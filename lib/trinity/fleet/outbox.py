@@ -60,7 +60,9 @@ def _take_out_older(home: Home, made: Path, kept: Operation) -> None:
                     other = _read(path)
                 except (TrinityError, FileNotFoundError):
                     continue
-                if path != made and all(other.get(key) == kept.get(key) for key in ("type", "pc", "handoff_id", "epoch")):
+                if path != made and all(
+                    other.get(key) == kept.get(key) for key in ("type", "pc", "handoff_id", "epoch")
+                ):
                     path.unlink(missing_ok=True)
     except Busy:
         pass  # they are being delivered
