@@ -27,8 +27,8 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         try:
             width = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size().columns
         except (OSError, ValueError):
-            width = 80
-        super().__init__(prog, width=width - 2)
+            width = 0
+        super().__init__(prog, width=(width if width > 0 else 80) - 2)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -22,7 +22,7 @@ from trinity.config import AfterRestore, Config, save
 from trinity.errors import TrinityError
 from trinity.fleet import parts
 from trinity.home import Home, open_home
-from trinity.relay import arrival, carrying, clearing, consent, rounds, starting, unpacking
+from trinity.relay import arrival, carrying, consent, rounds, unpacking
 from trinity.relay.link import Link, Record
 from trinity.work import conversation
 from trinity.work.carry import restore, unpack
@@ -311,29 +311,6 @@ def test_one_that_was_killed_half_way_is_swept_and_never_taken_for_whole(way: Wa
         ["mine", "novel.unfinished", "drafts.unfinished", Path(arrived.new_root).name]
     )
     assert not list(way.homes["PC2"].root.glob("arrivals/*"))
-
-
-@pytest.mark.parametrize("known", [False, True])
-def test_what_a_start_unpacked_that_never_came_about_is_taken_away(way: Way, known: bool) -> None:
-    record = rounds.here(way.send(way.stage.pc1), "PC2")
-    arrived = way.receive(record)
-    transcript = Path(arrived.session["transcript_path"])
-    entry = starting.prepare({"sessions": [arrived.session]}, "headless") if known else {}
-    clearing.clear(way.link("PC2"), way.configs["PC2"], record, entry)
-    assert worktrees(way.stage.pc2) == [str(way.stage.pc2)] and list(way.base.iterdir()) == []
-    assert not transcript.exists()
-    again = way.receive(record)
-    assert again.equal and Path(again.session["transcript_path"]).exists()
-
-
-def test_what_a_client_has_written_to_stays_though_its_start_was_interrupted(way: Way) -> None:
-    record = rounds.here(way.send(), "PC2")
-    arrived = way.receive(record)
-    entry = starting.prepare({"sessions": [arrived.session]}, "headless")
-    with Path(arrived.session["transcript_path"]).open("a", encoding="utf-8") as stream:
-        stream.write('{"type":"user"}\n')
-    clearing.clear(way.link("PC2"), way.configs["PC2"], record, entry)
-    assert Path(arrived.new_root).is_dir() and Path(arrived.session["transcript_path"]).exists()
 
 
 def test_consent_is_to_what_came_and_not_to_what_comes_later_with_the_same_handoff(way: Way) -> None:

@@ -60,9 +60,9 @@ def _take_out_older(home: Home, made: Path, kept: Operation) -> None:
                     other = _read(path)
                 except (TrinityError, FileNotFoundError):
                     continue
-                if path != made and all(
-                    other.get(key) == kept.get(key) for key in ("type", "pc", "handoff_id", "epoch")
-                ):
+                same = all(other.get(key) == kept.get(key) for key in ("type", "pc", "handoff_id", "epoch"))
+                # One that names what was made here gives way only to one that does, too.
+                if path != made and same and (kept.get("parts") or not other.get("parts")):
                     path.unlink(missing_ok=True)
     except Busy:
         pass  # they are being delivered

@@ -46,7 +46,7 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
         snapshot = link.refresh()
         everything = link.handoffs(snapshot)
         if not link.offline:
-            closing.close_left(home, config.pc, everything)
+            closing.close_left(link, snapshot)
             made.lines += lost.look(home, config.pc, everything)
         records = [rounds.here(r, config.pc) for r in everything if r["state"] in OPEN_STATES]
         mine = [r for r in records if config.pc in (r["to_pc"], r["owner"])]

@@ -1,46 +1,58 @@
 """What was unpacked for a start that never came about is taken away: the next epoch unpacks its own.
 
 Left lying it would be a second copy of the work and of its conversation, and nobody could tell which is the one. A copy
-that a client has written to is nobody's to take away: it stays.
+that anybody has used since is nobody's to take away: it stays.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+import os
 from pathlib import Path
 from typing import Any
 
-from trinity.config import Config
 from trinity.git import GitError
-from trinity.relay import unpacking
-from trinity.relay.link import Link, Record
-from trinity.work import conversation, unfinished
+from trinity.home import Home
+from trinity.relay import starting
+from trinity.relay.link import Record
+from trinity.work import unfinished
 from trinity.work.carry import ground
 
 
-def clear(link: Link, config: Config, record: Record, entry: dict[str, Any]) -> None:
-    """Take away what this epoch of a foreign record unpacked here; `entry` is the journal's. No client may run in it."""
-    session = (record.get("sessions") or [{}])[0]
-    if not session.get("foreign") or entry.get("new"):
-        return  # not unpacked here; or refused by a client before, which has written down why
-    target = unpacking.own_folder(link, config, record, session)
-    copies = list(_copies(target, config, session["session_id"]))
-    if any(copy.stat().st_size != (entry.get("cursor") or {}).get("size", copy.stat().st_size) for copy in copies):
+def clear(home: Home, record: Record, entry: dict[str, Any]) -> None:
+    """Take away what the journal's `entry` says was unpacked here for this claimed record, if it is as it was then."""
+    root, session, cursor = entry.get("root"), entry.get("session"), entry.get("cursor")
+    if record["state"] != "claimed" or not root or not session or not cursor or entry.get("new"):
         return
-    for copy in copies:
-        copy.unlink(missing_ok=True)
-        shutil.rmtree(copy.with_suffix(""), ignore_errors=True)
-    if target.is_dir():
-        unfinished.give_up(target, _clone(target))
+    target, transcript = Path(root), Path(cursor["path"])
+    noted = (home.journal / f"{record['id']}.e{record['epoch']}").stat().st_mtime_ns
+    if starting.process_of(session["session_id"]) or not _is_as_placed(transcript, cursor["size"]):
+        return
+    if target.is_dir() and not _used_since(target, noted):
+        unfinished.give_up(target, _clone(target), transcript, transcript.with_suffix(""))
 
 
-def _copies(target: Path, config: Config, session_id: str) -> Iterator[Path]:
-    """The conversation as it was placed for the folder, or for one below it."""
-    slug = conversation.slug(target)
-    for folder in (Path(config.profiles[0]) / "projects").glob("*"):
-        if folder.name == slug or folder.name.startswith(slug + "-"):
-            yield from folder.glob(f"{session_id}.jsonl")
+def _is_as_placed(transcript: Path, size: int) -> bool:
+    try:
+        return transcript.stat().st_size == size
+    except OSError:
+        return False
+
+
+def _used_since(target: Path, moment: int) -> bool:
+    """Was any file written, or a folder changed, after `moment` (nanoseconds of the same disk's clock)? Yes, too, where that
+    cannot be seen."""
+    try:
+        for where, _, names in os.walk(target, onerror=_raise):
+            paths = (where, *(os.path.join(where, name) for name in names))
+            if any(os.lstat(path).st_mtime_ns > moment for path in paths):
+                return True
+    except OSError:
+        return True
+    return False
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _clone(target: Path) -> Path | None:

@@ -10,14 +10,15 @@ is to be closed: a program that is killed there may be the last of this PC for h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from trinity import clock, files, program
 from trinity.credit import transcript_tail
 from trinity.errors import TrinityError
+from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
+from trinity.relay.link import OPEN_STATES, Link
 from trinity.relay.rounds import Round
 from trinity.work import ending, fence, lease
 
@@ -28,29 +29,49 @@ _LEAVING = ".leaving"
 _FORGOTTEN_SECONDS = 86400.0
 
 
-def leaves(home: Home, record: Record) -> None:
-    """Say durably that the record is about to leave this PC; `close_here` is to follow."""
-    files.write_json(_leaving(home, record["id"]), {"since": clock.iso()})
+def leaves(home: Home, record: Record, operation: Record) -> None:
+    """Say durably that `operation` is about to send the record away from this PC; `close_here` is to follow."""
+    mark = {"kind": "leaving", "version": 1, "operation": operation["id"], "epoch": record["epoch"]}
+    files.write_json(_leaving(home, record["id"]), mark)
 
 
 def _leaving(home: Home, handoff_id: str) -> Path:
     return home.journal / f"{handoff_id}{_LEAVING}"
 
 
-def close_left(home: Home, pc: str, records: Sequence[Record]) -> None:
-    """Close what has left without being closed, in whatever state it is by now. `records` is the state as just fetched."""
-    known = {record["id"]: record for record in records}
-    for mark in sorted(home.journal.glob(f"*{_LEAVING}")):
+def close_left(link: Link, snapshot: Snapshot) -> None:
+    """Close what has left without being closed, in whatever state it is by now in the state just fetched.
+
+    Any program may call it while another one is just sending.
+    """
+    marks = sorted(link.home.journal.glob(f"*{_LEAVING}"))
+    known = {record["id"]: record for record in link.handoffs(snapshot)} if marks else {}
+    for mark in marks:
         record = known.get(mark.name.removesuffix(_LEAVING))
-        if record is None:
-            if clock.now() - mark.stat().st_mtime > _FORGOTTEN_SECONDS:
+        try:
+            said, age = files.read_json(mark), clock.now() - mark.stat().st_mtime
+            if not isinstance(said, dict) or (record is None and age > _FORGOTTEN_SECONDS):
                 mark.unlink(missing_ok=True)
-        elif (here := record["owner"] or record["to_pc"]) == pc:
-            mark.unlink(missing_ok=True)  # it did not leave, or is back
-        else:
-            for session in record.get("sessions") or []:
-                lease.give_back(home, session["session_id"])  # given up by this PC, not lost
-            close_here(home, record, here)
+            elif record is not None:
+                _close_left(link, snapshot, record, said, mark)
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        except (TrinityError, OSError) as error:
+            program.log(link.home, "fleet", f"{mark.name}: not closed yet: {error}")
+
+
+def _close_left(link: Link, snapshot: Snapshot, record: Record, said: Record, mark: Path) -> None:
+    here = record["owner"] or record["to_pc"]
+    withdrawn = record["state"] == "done" and record["owner"] is None
+    if here == link.config.pc or withdrawn:
+        # It may be on its way at this very moment, as long as nothing has happened to it since.
+        if withdrawn or record["state"] not in OPEN_STATES or record["epoch"] > said.get("epoch", 0):
+            mark.unlink(missing_ok=True)
+        return
+    if link.state.find(str(said.get("operation")), snapshot):
+        for session in record.get("sessions") or []:
+            lease.give_back(link.home, session["session_id"])  # sent away by this PC; else it was lost, see `lost`
+    close_here(link.home, record, here)
 
 
 def close_here(home: Home, record: Record, to_pc: str) -> None:

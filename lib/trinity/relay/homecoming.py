@@ -95,7 +95,8 @@ def take_back(home: Home, config: Config, handoff_id: str) -> Taken:
     with locks.hold(home.locks / "accept.lock", timeout=30):
         link = Link(home, config)
         record = rounds.find(link, link.refresh(), handoff_id)
-        closing.close_left(home, config.pc, [record])  # or a later round would close what is opened here
+        if not link.offline:
+            closing.close_left(link, link.state.last())  # or a later round would close what is opened here
         if _taken_to(home, record) and record["state"] == "parked" and record["to_pc"] == config.pc:
             _close(link, record)  # it was cut short before it could say so
         _check(home, record, config.pc)

@@ -74,8 +74,10 @@ class Link:
         self.report(delivered)
         view.write(self.home, self.state.last())
         mine = next((entry for entry in delivered if entry.id == kept), None)
-        if mine is None or mine.outcome == "applied":
-            # Absent: another process of this PC delivered it in between.
+        if mine is None:
+            # Another process of this PC delivered it in between; or, offline, had a newer word about the same.
+            return Submitted(not self.offline)
+        if mine.outcome == "applied":
             return Submitted(True)
         if mine.outcome == "waiting":
             self.offline = self.offline or mine.reason

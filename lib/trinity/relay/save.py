@@ -84,6 +84,8 @@ def save(
                 raise Offline(link.offline)
             return Saved(waits, "kept", False)
         if session and known is None:
+            if not link.offline and not dry_run:
+                closing.close_left(link, snapshot)
             ended = _ended(link, snapshot, session.id, stopped_at)
             if ended is not None:
                 return Saved(ended, "kept", True)
@@ -120,7 +122,7 @@ def save(
             # The same incident noticed twice is the same operation, and counts once.
             operation["id"] = hashlib.sha256(f"{config.pc} {incident}".encode()).hexdigest()[:32]
         if record["to_pc"] != config.pc:
-            closing.leaves(home, record)
+            closing.leaves(home, record, operation)
         done = link.submit(operation)
         if done.refused and not done.kept:
             raise TrinityError(f"the handoff was refused: {done.refused}")
@@ -156,10 +158,7 @@ def _is_of(record: Record, session_id: str) -> bool:
 def _ended(link: Link, snapshot: Snapshot, session_id: str, stopped_at: float | None) -> Record | None:
     """The handoff by which a stopped conversation was dealt with, though it is at its end; None when there is none. Raises
     TrinityError for a person who wants to hand over what has gone elsewhere."""
-    handoffs = link.handoffs(snapshot)
-    if not link.offline:
-        closing.close_left(link.home, link.config.pc, handoffs)
-    found = [record for record in handoffs if _is_of(record, session_id)]
+    found = [record for record in link.handoffs(snapshot) if _is_of(record, session_id)]
     if fence.is_raised(link.home, session_id):
         # It went on elsewhere, to its end, and was not taken back: what lies here is older.
         if found and stopped_at is not None:

@@ -45,8 +45,9 @@ def send_on(
     waited = known["state"] in ("parked", "queued")
     if waited and (known["to_pc"] != pc or is_elsewhere(link, known)):
         # Its parts lie in the remote, and what is left here is older: it is only pointed elsewhere.
-        closing.leaves(link.home, known)
-        _done(link, operations.reroute(pc, known["id"], to, reason=reason, parked_until=parked_until))
+        operation = operations.reroute(pc, known["id"], to, reason=reason, parked_until=parked_until)
+        closing.leaves(link.home, known, operation)
+        _done(link, operation)
         closing.close_here(link.home, known, to)
         return rounds.find(link, link.state.last(), known["id"]), []
     if waited:
@@ -66,8 +67,9 @@ def send_on(
         sent = carrying.send(link, {**held, **news})
         news["notes"] = handoff.with_notes({**held, **news}, sent.notes, "logs/handoff.log").get("notes", [])
         given = ({**news, "touches": sent.touches}, sent.parts, parked_until)
-        closing.leaves(link.home, held)
-        _done(link, operations.pass_on(pc, held["id"], held["epoch"], to, reason, until, *given))
+        operation = operations.pass_on(pc, held["id"], held["epoch"], to, reason, until, *given)
+        closing.leaves(link.home, held, operation)
+        _done(link, operation)
     except TrinityError as error:
         if waited:
             why = f"not sent to {to}: {error.message}"

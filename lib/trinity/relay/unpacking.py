@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,18 +65,24 @@ def _before(record: Record, session: dict[str, Any], pc: str) -> Path | None:
     return next((Path(place["cwd"]) for place in rounds.places(record, session) if place["pc"] == pc), None)
 
 
-def receive(link: Link, config: Config, record: Record) -> Arrived:
+def receive(link: Link, config: Config, record: Record, noted: Callable[[Arrived], None] = lambda _: None) -> Arrived:
     """Fetch and unpack the parts that the record names; raises TrinityError, Offline, Busy, and consent.Needed when a
-    person has to look at it first."""
+    person has to look at it first. What was unpacked counts as whole once `noted` has noted it."""
     session = dict(record["sessions"][0])
     named = record.get("parts")
     if named is None:
         return _in_words(link, config, record, session)
-    return _received(link, config, record, session, None, by_hand=False)
+    return _received(link, config, record, session, None, by_hand=False, noted=noted)
 
 
 def _received(
-    link: Link, config: Config, record: Record, session: dict[str, Any], clone: Path | None, by_hand: bool
+    link: Link,
+    config: Config,
+    record: Record,
+    session: dict[str, Any],
+    clone: Path | None,
+    by_hand: bool,
+    noted: Callable[[Arrived], None] = lambda _: None,
 ) -> Arrived:
     named = record["parts"]
     fetched = link.home.root / "arrivals" / f"{record['id']}-e{record['epoch']}"
@@ -85,7 +91,7 @@ def _received(
     fetched.parent.mkdir(mode=0o700, exist_ok=True)
     parts.fetch_parts(link.state, record["id"], named["epoch"], fetched, named["oid"])
     try:
-        return _unpack(link, config, record, session, fetched, clone, by_hand)
+        return _unpack(link, config, record, session, fetched, clone, by_hand, noted)
     except BadRecord as error:
         kept = files.quarantine(link.home, fetched, error.message)
         raise TrinityError(f"the parcel was refused and put aside as '{kept}': {error.message}") from None
@@ -131,6 +137,7 @@ def _unpack(
     fetched: Path,
     clone: Path | None,
     by_hand: bool,
+    noted: Callable[[Arrived], None] = lambda _: None,
 ) -> Arrived:
     target = own_folder(link, config, record, session)
     unfinished.sweep(target.parent)
@@ -142,7 +149,7 @@ def _unpack(
         clone = found.path if found else None
         told += [found.why] if found and found.why else []
     restored = None
-    with unfinished.marked(target, clone):
+    with unfinished.marked(target, clone) as mark:
         if manifest:
             restored = restore.restore(manifest, fetched / carrying.BUNDLE, target, clone)
             if not by_hand:
@@ -155,32 +162,36 @@ def _unpack(
         around = arrival.settle(link.home, config, name, cwd, target.parent, remotes.values(), _bytes(described))
         roots = _been(record, session, _folder(manifest))
         session.pop("foreign", None)
+        profile = Path(config.profiles[0])
         session |= {"cwd": str(cwd), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
         new_session_folder = ""
         if (fetched / carrying.CONVERSATION).is_dir():
             # Before it lies there: the ledger must never see it without knowing that another PC has paid for it.
             brought.note(link.home, session["session_id"], fetched / carrying.CONVERSATION)
-            placed = conversation.place(
-                fetched / carrying.CONVERSATION, Path(config.profiles[0]), cwd, session["session_id"]
-            )
+            transcript = conversation.transcript_at(profile, cwd, session["session_id"])
+            if not transcript.exists():
+                mark.with_files(transcript, transcript.with_suffix(""))
+            placed = conversation.place(fetched / carrying.CONVERSATION, profile, cwd, session["session_id"])
             session["transcript_path"] = str(placed.transcript)
             new_session_folder = str(placed.session_folder)
-    differences = restored.differences if restored else []
-    facts = [*around.lacking, *differences]
-    if restored:
-        facts += [*restored.notes, *arrival.of_operation(restored.operation, restored.commands)]
-    note = conversation.moved_note(
-        roots[-1],
-        str(target),
-        old_session_folder=around.session_folder,
-        new_session_folder=new_session_folder,
-        left_out=restored.left_out if restored else (),
-        tags=True,
-        earlier=roots[:-1],
-        facts=facts,
-    )
-    told += [*around.told, *facts]
-    return Arrived(session, note, not differences, differences, told, around.lacking, roots, str(target))
+        differences = restored.differences if restored else []
+        facts = [*around.lacking, *differences]
+        if restored:
+            facts += [*restored.notes, *arrival.of_operation(restored.operation, restored.commands)]
+        note = conversation.moved_note(
+            roots[-1],
+            str(target),
+            old_session_folder=around.session_folder,
+            new_session_folder=new_session_folder,
+            left_out=restored.left_out if restored else (),
+            tags=True,
+            earlier=roots[:-1],
+            facts=facts,
+        )
+        told += [*around.told, *facts]
+        arrived = Arrived(session, note, not differences, differences, told, around.lacking, roots, str(target))
+        noted(arrived)
+    return arrived
 
 
 def _manifest(file: Path) -> dict[str, Any] | None:

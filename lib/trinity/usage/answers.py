@@ -17,10 +17,11 @@ Behind = tuple[bytes, ...]
 
 class Answer:
     """`start`, `content`, `at`, `stop`: where the largest line so far begins, its content, what is behind that, and the next
-    line. `asked` is when the question was asked, 0 for unknown; `task` what was worked on then."""
+    line; `lines`: where each of them begins and ends. `asked` is when the question was asked, 0 for unknown; `task` what was
+    worked on then."""
 
     __slots__ = (
-        "agent", "asked", "at", "content", "counts", "head", "key", "model", "out", "request", "start", "stop", "task",
+        "agent", "asked", "at", "content", "counts", "head", "key", "lines", "model", "out", "rest", "start", "stop", "task",
         "tools",
     )  # fmt: skip
 
@@ -31,41 +32,36 @@ class Answer:
         self.start, self.content, self.at, self.stop = start, match.end(), at, stop
         # What the next line of this answer has there too.
         self.head = data[start + shapes.PARENT_ENDS : self.content] if shapes.PARENT.match(data, start) else b""
-        self.counts = self.request = b""
+        self.counts = self.rest = b""
         self.out = 0
+        self.lines = [(start, stop)]
         self.tools: list[bytes] = []
         self.asked, self.task = 0.0, ""
 
     def takes(self, data: bytes, content: int, start: int, at: int, stop: int) -> bool:
-        """Take one more line of the same message; False when it is of another request, or used anything but more output."""
-        find = data.find
+        """Take one more line of the same message; False when it says another request, or more than another output."""
         if not self.counts and not self._look(data):
             return False
-        begin = find(shapes.USED, at, stop)
-        if not data.startswith(self.counts, begin):
+        begin = data.find(shapes.USED, at, stop)
+        found = shapes.OUT.match(data, begin + len(self.counts)) if data.startswith(self.counts, begin) else None
+        if found is None or not data.startswith(self.rest, found.end()):
             return False
-        end = begin + len(self.counts)
-        found = shapes.OUT.match(data, end)
-        request = find(shapes.REQUEST, end, stop)
-        if found is None or (request > 0) != bool(self.request) or not data.startswith(self.request, request):
-            return False
+        self.lines.append((start, stop))
         out = int(found[1])
         if out > self.out:
             self.out, self.start, self.content, self.at, self.stop = out, start, content, at, stop
         return True
 
     def _look(self, data: bytes) -> bool:
-        """What the first line says was used before its output, the output, and its request; False when it does not."""
-        find = data.find
-        begin = find(shapes.USED, self.at, self.stop)
-        end = find(shapes.OUTPUT, begin, self.stop) + len(shapes.OUTPUT) if begin > 0 else 0
+        """What the first line says was used before its output, the output, and the rest to its type: all else that was used,
+        and the request. False when it does not say it as expected."""
+        begin = data.find(shapes.USED, self.at, self.stop)
+        end = data.find(shapes.OUTPUT, begin, self.stop) + len(shapes.OUTPUT) if begin > 0 else 0
         found = shapes.OUT.match(data, end)
-        if not end or found is None:
+        rest = data.find(shapes.TYPE, end, self.stop)
+        if not end or found is None or rest < 0:
             return False
-        request = find(shapes.REQUEST, end, self.stop)
-        if request > 0:
-            self.request = data[request : find(b'"', request + len(shapes.REQUEST), self.stop) + 1]
-        self.counts, self.out = data[begin:end], int(found[1])
+        self.counts, self.out, self.rest = data[begin:end], int(found[1]), data[found.end() : rest + len(shapes.TYPE)]
         return True
 
 

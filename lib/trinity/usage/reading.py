@@ -97,7 +97,7 @@ class Reading:
                     run.tools.append(named[1])
                     if named[1] in _TASK_TOOLS:
                         self.tasks.called(data[start:stop])
-            elif match is None or content:
+            elif match is None or content or rfind(shapes.TYPE, max(start, stop - shapes.NEAR_THE_END), stop) > 0:
                 # In their order: of lines of the same size the first one counts.
                 self._answered(data, offset, found)
                 found, run, head = [], None, b""
@@ -118,9 +118,10 @@ class Reading:
         for one, said in zip(found, answers.behind(data, found), strict=True):
             place = places[said[14]] if said is not None and answers.is_single(data, one, said[9]) else None
             minute = moments.of_minute(said[12]) if said is not None else -1
-            if said is None or place is None or minute < 0:
-                self.fast -= 1
-                self.slowly(data[one.start : one.stop], offset + one.start, one.task)
+            if said is None or place is None or minute <= 0:
+                self.fast -= len(one.lines)
+                for start, stop in one.lines:
+                    self.slowly(data[start:stop], offset + start, one.task)
                 continue
             given, written, read, long, out, search, fetch, tier, long_too, _, speed, request, _, second, _ = said
             cwd, session, other = place

@@ -34,8 +34,10 @@ TOOL = re.compile(rb'(?:server_)?tool_use","id":"[^"\\]*+","name":"([^"\\]*+)"')
 BEHIND = b'],"stop_reason":'
 USED = b'"usage":{"input_tokens":'
 OUTPUT = b'"output_tokens":'
-OUT = re.compile(_COUNT + rb"[,}]")
-REQUEST = b'"requestId":"'
+OUT = re.compile(_COUNT)
+TYPE = b'"type":"assistant"'
+# Where the end of an answer's line would be found in a line that is none: a client was killed in the middle of that one.
+NEAR_THE_END = 4096
 
 
 def _but(*keys: bytes) -> bytes:

@@ -150,6 +150,11 @@ def _write(path: Path, data: bytes) -> int:
     return len(data)
 
 
+def transcript_at(config_dir: Path, cwd: Path, session_id: str) -> Path:
+    """Where the client with profile `config_dir` looks for a conversation in the folder `cwd`."""
+    return config_dir / "projects" / slug(cwd) / f"{session_id}.jsonl"
+
+
 def place(folder: Path, config_dir: Path, cwd: Path, session_id: str) -> Placed:
     """Put a collected conversation where a client with profile `config_dir` finds it in the folder `cwd`.
 
@@ -158,9 +163,8 @@ def place(folder: Path, config_dir: Path, cwd: Path, session_id: str) -> Placed:
     if not _SESSION.match(session_id):
         raise BadRecord("conversation", [f"'{session_id[:80]}' is no session id"])
     found = list(_placeable(folder))
-    projects = config_dir / "projects" / slug(cwd)
-    transcript = projects / f"{session_id}.jsonl"
-    homes = {"session": projects / session_id, "tasks": config_dir / "tasks" / session_id}
+    transcript = transcript_at(config_dir, cwd, session_id)
+    homes = {"session": transcript.with_suffix(""), "tasks": config_dir / "tasks" / session_id}
     new = (folder / TRANSCRIPT).read_bytes()
     aside = []
     if homes["tasks"].is_dir():

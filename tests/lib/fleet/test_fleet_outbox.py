@@ -77,6 +77,13 @@ def test_of_the_last_words_about_one_epoch_the_newest_is_kept(home: Home, state:
     assert kept == [("done", 1, "of another epoch"), ("release", 2, None), ("running", 2, None), ("done", 2, "second")]
 
 
+def test_a_last_word_that_names_parts_gives_way_only_to_one_that_does_too(home: Home, state: State) -> None:
+    made = {"ref": "refs/trinity/work/0123456789abcdef.e2", "oid": "0" * 40, "epoch": 2, "number": 1, "bytes": 9}
+    for parts in (made, None, None):
+        outbox.put(home, operations.repark("PC1", "0123456789abcdef", 2, None, "limit", {}, parts), state)
+    assert [each["parts"] for each in outbox.pending(home)] == [made, None]
+
+
 def test_offline_is_no_error_and_everything_waits_in_order(home: Home, tmp_path: Path, new_record: NewRecord) -> None:
     remote = tmp_path / "not-there-yet.git"
     state = open_state(home, remote, "PC1")
