@@ -41,13 +41,13 @@ def marked(target: Path, clone: Path | None) -> Iterator[None]:
     files.sync_folder(target.parent)
 
 
-def sweep(base: Path) -> list[Path]:
-    """Take away what was begun below `base` and never finished; returns those folders."""
+def sweep(base: Path, name: str = "*") -> list[Path]:
+    """Take away what was begun below `base` and never finished, or only what is called `name`; returns those folders."""
     swept = []
-    for half in base.glob(f"*{_MARK}.*.tmp"):
+    for half in base.glob(f"{name}{_MARK}.*.tmp"):
         if _HALF.search(half.name) and half.is_file():
             half.unlink(missing_ok=True)
-    for mark in sorted(base.glob("*" + _MARK)):
+    for mark in sorted(base.glob(name + _MARK)):
         target = mark.with_name(mark.name.removesuffix(_MARK))
         try:
             said = files.read_json(mark)

@@ -14,6 +14,7 @@ from typing import Any
 from trinity.git import GitError, Repository
 from trinity.work.carry import facts as facts_of
 from trinity.work.carry import operation
+from trinity.work.carry.facts import Facts
 from trinity.work.carry.ground import Ground
 from trinity.work.carry.manifest import CARRIED_SETTINGS, joined
 
@@ -30,6 +31,29 @@ _DEFAULTS = {
 def configure(ground: Ground, manifest: Mapping[str, Any]) -> None:
     """Bring the settings to what they were, as far as they differ."""
     facts = facts_of.look(ground.git.path)
+    wanted = changed(facts, manifest)
+    carried = rules(manifest)
+    for key, name, here in (
+        ("core.excludesFile", "excludes", facts.excludes),
+        ("core.attributesFile", "attributes", facts.attributes),
+    ):
+        if joined(here) != carried[name]:
+            path = ground.git_dir / f"carried-{name}"
+            path.write_bytes(carried[name])
+            wanted[key] = str(path)
+    if manifest["settings"].get("core.sparsecheckout") == "true":
+        (ground.git_dir / "info").mkdir(exist_ok=True)
+        (ground.git_dir / "info" / "sparse-checkout").write_bytes(carried["sparse"])
+    if wanted and ground.linked:
+        _own_settings(ground.git, facts.common_dir)
+    for key, value in wanted.items():
+        ground.git.run("config", "--worktree" if ground.linked else "--local", key, value)
+    if ground.linked and wanted:
+        ground.notes.append("settings of this worktree alone were set: " + ", ".join(sorted(wanted)))
+
+
+def changed(facts: Facts, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Carried settings that are not here what they were, with what they were."""
     wanted = {}
     for key in CARRIED_SETTINGS:
         value = manifest["settings"].get(key, _DEFAULTS[key])
@@ -37,24 +61,12 @@ def configure(ground: Ground, manifest: Mapping[str, Any]) -> None:
             continue  # there are no such modes here, and links only for some users
         if facts.settings.get(key, _DEFAULTS[key]) != value:
             wanted[key] = value
-    rules = {name: base64.b64decode(text) for name, text in manifest["rules"].items()}
-    for key, name, here in (
-        ("core.excludesFile", "excludes", facts.excludes),
-        ("core.attributesFile", "attributes", facts.attributes),
-    ):
-        if joined(here) != rules[name]:
-            path = ground.git_dir / f"carried-{name}"
-            path.write_bytes(rules[name])
-            wanted[key] = str(path)
-    if manifest["settings"].get("core.sparsecheckout") == "true":
-        (ground.git_dir / "info").mkdir(exist_ok=True)
-        (ground.git_dir / "info" / "sparse-checkout").write_bytes(rules["sparse"])
-    if wanted and ground.linked:
-        _own_settings(ground.git, facts.common_dir)
-    for key, value in wanted.items():
-        ground.git.run("config", "--worktree" if ground.linked else "--local", key, value)
-    if ground.linked and wanted:
-        ground.notes.append("settings of this worktree alone were set: " + ", ".join(sorted(wanted)))
+    return wanted
+
+
+def rules(manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """The parcel's ignore rules, attributes and sparse patterns."""
+    return {name: base64.b64decode(text) for name, text in manifest["rules"].items()}
 
 
 def lacking(ground: Ground, manifest: Mapping[str, Any]) -> list[str]:
