@@ -71,6 +71,8 @@ def rules(manifest: Mapping[str, Any]) -> dict[str, bytes]:
 
 def lacking(ground: Ground, manifest: Mapping[str, Any]) -> list[str]:
     """A sentence for each filter program that the files went through on the other PC and that is not set up here."""
+    if not manifest["filters"]:
+        return []
     known = {key.split(".", 1)[1].rpartition(".")[0] for key in facts_of.look(ground.git.path).settings if "." in key}
     return [
         f"files with the filter '{name}' are as the repository holds them: install it here, then check them out anew"

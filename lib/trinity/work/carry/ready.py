@@ -8,15 +8,17 @@ its index. Whatever speaks against that, or goes wrong, leaves the ordinary way.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from trinity import locks
 from trinity.errors import Busy, TrinityError
-from trinity.git import Repository, together
+from trinity.git import Repository
 from trinity.work.carry import checkout, ground, ready_place
 from trinity.work.carry import facts as facts_of
 from trinity.work.carry.facts import Facts, read_or_empty
@@ -27,37 +29,52 @@ from trinity.work.carry.ready_place import Made, Place
 _STRICT = ("core.trustctime=true", "core.checkStat=default", "core.ignoreStat=false", "core.preloadIndex=true")
 _RULES = (b".gitattributes", b".gitmodules")
 _LINK = b"160000"
+_OWN_STATUS = Path("/proc/self/status")
 _SYSTEM_ATTRIBUTES = Path("/etc/gitattributes")
 
 
 class Taker:
-    """Takes the ready worktree below `folder` for one parcel: `taken`, or `why` not (empty: there was none)."""
+    """Takes the ready worktree below `folder` for one parcel: `taken`, or `why` not (empty: there was none).
 
-    def __init__(self, folder: Path, manifest: Mapping[str, Any], target: Path) -> None:
-        self.folder = folder
+    `whole`: it is of the parcel's commit already, and nothing has to be checked out. Inside of `with` it is looked at from
+    beside, while the parcel's commits are brought, and nobody else can have it.
+    """
+
+    def __init__(self, folder: Path, clone: Path, manifest: Mapping[str, Any], target: Path) -> None:
         self.manifest = manifest
         self.target = target
         self.taken = False
+        self.whole = False
         self.why = ""
+        self._here = ready_place.of(folder, clone)
+        self._held = contextlib.ExitStack()
+        self._looked: Future[str] | None = None
+
+    def __enter__(self) -> Taker:
+        if self._here.made() is None:
+            return self
+        try:
+            self._held.enter_context(locks.hold_inherited(self._here.lock, timeout=0))
+        except Busy:
+            self.why = "it is just being made, or taken for other work"
+            return self
+        made = self._here.made()
+        if made is not None:
+            pool = self._held.enter_context(ThreadPoolExecutor(1))
+            self._looked = pool.submit(touched, self._here, made)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._held.close()
 
     def __call__(self, clone: Repository) -> bool:
         """Move the clone's ready worktree to the target, its HEAD detached at the parcel's commit; whether it was."""
-        here = ready_place.of(self.folder, clone.path)
-        if here.made() is None:
+        here, looked, made = self._here, self._looked, self._here.made()
+        if looked is None or made is None:
             return False
         try:
-            with locks.hold_inherited(here.lock, timeout=0):
-                self.taken = self._take(here, clone)
-        except Busy:
-            self.why = "it is just being made, or taken for other work"
-        return self.taken
-
-    def _take(self, here: Place, clone: Repository) -> bool:
-        made = here.made()
-        if made is None:
-            return False  # taken since
-        try:
-            if not self._fits(here, made, clone):
+            self.taken = self._fits(made, clone, looked)
+            if not self.taken:
                 return False
             # From here on it is nobody's: what a process that is killed now leaves of it, `readying` takes away.
             here.record.unlink()
@@ -68,18 +85,21 @@ class Taker:
         except (TrinityError, OSError) as error:
             self.why = error.message if isinstance(error, TrinityError) else str(error)
             here.record.unlink(missing_ok=True)
-            ground.remove(self.target, clone.path)
+            if self.taken:
+                ground.remove(self.target, clone.path)
+            self.taken = False
             return False
+        self.whole = made.commit == self.manifest["head"]
         return True
 
-    def _fits(self, here: Place, made: Made, clone: Repository) -> bool:
-        facts = facts_of.look(here.tree)
+    def _fits(self, made: Made, clone: Repository, looked: Future[str]) -> bool:
+        facts = facts_of.look(self._here.tree)
         self.why = self._other_terms(facts)
         if self.why:
             return False  # this parcel alone wants it otherwise: it stays for the next
-        self.why = touched(here, made, clone, facts) or self._other_rules(here, made)
+        self.why = changed_terms(made, clone, facts) or self._other_rules(made) or looked.result()
         if self.why:
-            here.record.unlink()
+            self._here.record.unlink()
         return not self.why
 
     def _other_terms(self, facts: Facts) -> str:
@@ -88,9 +108,9 @@ class Taker:
             changed["core.attributesFile"] = ""
         return f"the work has other settings: {', '.join(sorted(changed))}" if changed else ""
 
-    def _other_rules(self, here: Place, made: Made) -> str:
+    def _other_rules(self, made: Made) -> str:
         """Why files that are the same in both commits may be written differently for the parcel's."""
-        own = ground.repository(here.tree)
+        own = ground.repository(self._here.tree)
         names = own.run("diff-tree", "-r", "-z", "--no-renames", made.commit, self.manifest["head"]).split(b"\0")
         for described, path in zip(names[::2], names[1::2], strict=False):
             if path.rpartition(b"/")[2].lower() in _RULES:
@@ -100,20 +120,21 @@ class Taker:
         return ""
 
 
-def touched(here: Place, made: Made, clone: Repository, facts: Facts) -> str:
-    """Why what lies here is not what a checkout would give now, in words; empty when it is."""
+def changed_terms(made: Made, clone: Repository, facts: Facts) -> str:
+    """Why a checkout now would not give what one gave then, in words; empty when it would."""
     if facts.settings.get("core.sparsecheckout") == "true":
         return "its checkout is sparse"
     if terms(clone, facts) != made.terms:
         return "git or its settings have changed since it was made"
-    if index_state(facts.git_dir) != made.index:
-        return "its index was changed"
+    return "" if index_state(facts.git_dir) == made.index else "its index was changed"
+
+
+def touched(here: Place, made: Made) -> str:
+    """Why what lies here is not what was checked out, in words; empty when it is. Raises GitError, OSError."""
+    if folders(here.tree, here.folders.read_bytes().split(b"\0")[:-1]) != made.folders:
+        return "its files were touched"
     strict = Repository(here.tree, 600, as_user=True, settings=_STRICT)
-    paths = here.folders.read_bytes().split(b"\0")[:-1]
-    files, found = together(
-        lambda: strict.run("diff-files", "-z", "--name-only"), lambda: folders(here.tree, paths) == made.folders
-    )
-    return "" if found and not files else "its files were touched"
+    return "its files were touched" if strict.run("diff-files", "-z", "--name-only") else ""
 
 
 def terms(clone: Repository, facts: Facts) -> dict[str, Any]:
@@ -123,15 +144,24 @@ def terms(clone: Repository, facts: Facts) -> dict[str, Any]:
     """
     places = clone.run("rev-parse", "--git-path", "info/attributes", "--git-path", "config.worktree")
     attributes, own = (clone.path / os.fsdecode(name) for name in places.split(b"\n")[:2])
-    mask = os.umask(0o077)
-    os.umask(mask)
     texts = [facts.attributes, read_or_empty(attributes), read_or_empty(_SYSTEM_ATTRIBUTES), read_or_empty(own)]
     return {
         "git": clone.run("version").decode("utf-8", "replace").strip(),
         "settings": facts.settings,
         "texts": [hashlib.sha256(text).hexdigest() for text in texts],
-        "umask": mask,
+        "umask": _mask(),
     }
+
+
+def _mask() -> int:
+    """This process's mask for the modes of new files."""
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = _OWN_STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
+    # Elsewhere it can only be read by setting it; what another thread makes meanwhile is its owner's alone.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def index_state(git_dir: Path) -> list[int]:

@@ -198,8 +198,9 @@ def _clear(place: Place) -> None:
     """Take away a worktree that is whole, half made or half removed, and its entry in the clone."""
     place.record.unlink(missing_ok=True)
     if os.path.lexists(place.tree):
+        wish = place.wish()
         common = ready_place.common_folder(place.tree)
-        named = common if (common / "HEAD").is_file() else None
-        ground.remove(place.tree, named)
+        named = [common, *([ready_place.common_folder(Path(wish["clone"]))] if wish else [])]
+        ground.remove(place.tree, next((one for one in named if (one / "HEAD").is_file()), None))
     unfinished.sweep(place.folder, place.name)
     place.folders.unlink(missing_ok=True)

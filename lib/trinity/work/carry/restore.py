@@ -61,13 +61,14 @@ def restore(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise TrinityError(f"'{target}' is in use", "name a folder that does not exist yet")
     _check_disk(manifest, target)
-    take = ready.Taker(ready_folder, manifest, target) if ready_folder else None
     try:
-        made: Restored | None = None
-        if take and project_clone:
-            made = _restored_ready(manifest, bundle, target, project_clone, remote, nearby, take)
+        made, said = None, ""
+        if ready_folder is not None and project_clone is not None and manifest["head"]:
+            with ready.Taker(ready_folder, project_clone, manifest, target) as take:
+                made = _restored_ready(manifest, bundle, target, project_clone, remote, nearby, take)
+                said = "taken" if take.taken else take.why
         made = made or _restore(manifest, bundle, target, project_clone, remote, nearby)
-        made.ready = ("taken" if take.taken else take.why) if take else ""
+        made.ready = said
         return made
     except BaseException:
         ground.remove(target, project_clone)
@@ -139,16 +140,18 @@ def _restore(
 ) -> Restored:
     made = ground.lay(manifest, bundle, target, clone, remote, nearby, take)
     checkout.configure(made, manifest)
-    if manifest["head"]:
+    if manifest["head"] and not (take and take.whole):
         ground.check_out(made.git)
     entries = unpack.entries_of(manifest)
     unpack.write(made, entries, [paths.decode(folder) for folder in manifest["folders"]])
-    unpack.index(made.git, entries, manifest["object_format"])
+    # With flags and sparse patterns `git status` would note more in the index than it has found out about files.
+    plain = manifest["settings"].get("core.sparsecheckout") != "true" and not any(e.get("flag") for _, e in entries)
+    unpack.index(made.git, entries, manifest["object_format"], remember=not plain)
     rebased = checkout.attach(made, manifest)
     if manifest["operation"]:
         operation.place(manifest["operation"], made.git_dir, made.git, rebased)
     differences = _children(made, manifest, target, clone)
-    found = proof.differences(made.git, manifest, entries)
+    found = proof.differences(made.git, manifest, entries, noting=plain)
     if found and unpack.stale(made, entries, proof.clean_by_now(made.git, entries)):
         found = proof.differences(made.git, manifest, entries)
     differences += found + checkout.lacking(made, manifest)
