@@ -54,8 +54,10 @@ def came(home: Home, config: Config, clone: Path | None, commit: str | None, res
 def look(home: Home, config: Config) -> None:
     """Start what is due, if anything is. Work moves without it: nothing here raises."""
     try:
-        if readying.due(folder(home, config), beforehand(config), config.ready_worktrees is not False):
-            process.detach(command(home), str(home.root))
+        place = folder(home, config)
+        if not readying.due(place, beforehand(config), config.ready_worktrees is not False) or readying.busy(place):
+            return
+        process.detach(command(home), str(home.root))
     except (TrinityError, OSError) as error:
         program.log(home, "handoff", f"no worktree is made ready: {error}")
 

@@ -142,9 +142,9 @@ def _unpack(
         if manifest:
             ready = readiness.folder(link.home, config) if config.ready_worktrees is not False else None
             restored = restore.restore(manifest, fetched / carrying.BUNDLE, target, clone, ready_folder=ready)
-            readiness.came(link.home, config, clone, manifest["head"], restored)
             if not by_hand:
                 consent.check(link.home, record, target, manifest)
+            readiness.came(link.home, config, clone, manifest["head"], restored)
         else:
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
         cwd = restored.cwd if restored else target

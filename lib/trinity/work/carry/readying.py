@@ -21,6 +21,7 @@ from trinity.work import unfinished
 from trinity.work.carry import facts, ground, ready, ready_place
 from trinity.work.carry.ready_place import Made, Place
 
+_LOCK = "maker.lock"
 UNUSED_SECONDS = 30 * 86400.0
 ROOM = 2
 # Why none can be made seldom changes by itself; work that comes meanwhile is a new reason to try.
@@ -42,6 +43,17 @@ def due(folder: Path, beforehand: Sequence[Path], on: bool) -> bool:
     return any(_idle(place, beforehand) or _lacking(place) or _too_big(place) for place in there)
 
 
+def busy(folder: Path) -> bool:
+    """Whether a process is at it already."""
+    if not folder.is_dir():
+        return False
+    try:
+        with locks.hold_inherited(folder / _LOCK, timeout=0):
+            return False
+    except Busy:
+        return True
+
+
 def tend(folder: Path, beforehand: Sequence[Path], on: bool, say: Callable[[str], None]) -> None:
     """Make and give up what is due below `folder`; `beforehand`: clones for which one is wanted before any work came.
 
@@ -51,7 +63,7 @@ def tend(folder: Path, beforehand: Sequence[Path], on: bool, say: Callable[[str]
         if not (on and beforehand):
             return
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with locks.hold_inherited(folder / "maker.lock", timeout=0):
+    with locks.hold_inherited(folder / _LOCK, timeout=0):
         if on:
             _want(folder, beforehand, say)
         for place in ready_place.listed(folder):
