@@ -110,6 +110,8 @@ class Taker:
 
     def _other_rules(self, made: Made) -> str:
         """Why files that are the same in both commits may be written differently for the parcel's."""
+        if made.commit == self.manifest["head"]:
+            return ""
         own = ground.repository(self._here.tree)
         names = own.run("diff-tree", "-r", "-z", "--no-renames", made.commit, self.manifest["head"]).split(b"\0")
         for described, path in zip(names[::2], names[1::2], strict=False):
