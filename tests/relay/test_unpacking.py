@@ -167,6 +167,15 @@ def test_work_of_a_large_project_makes_one_ready_for_the_next(way: Way, monkeypa
     assert readying.due(place.folder, [], True)
 
 
+def test_work_that_waits_for_a_person_makes_nothing_ready(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready_place, "LEAST_FILES", 5)
+    (way.stage.pc1 / ".mcp.json").write_text("{}", encoding="utf-8")
+    record = way.send()
+    with pytest.raises(consent.Needed):
+        unpacking.receive(way.link("PC2"), way.configs["PC2"], rounds.here(record, "PC2"))
+    assert list(way.base.iterdir()) == []
+
+
 def test_switched_off_none_is_taken_and_none_is_wanted(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready_place, "LEAST_FILES", 5)
     record = way.send()
