@@ -95,7 +95,8 @@ class Config:
 
     `roots` are the folders below which this PC's own clones of projects lie; `work_folder` is where work from another PC
     is unpacked (None: `work` in the state folder). `trust_restored`: the client does not ask whether its folder is trusted.
-    `hold_minutes`: how long work waits here for a person before it goes elsewhere.
+    `hold_minutes`: how long work waits here for a person before it goes elsewhere. `ready_worktrees`: whether worktrees of
+    large projects are kept ready for work to come, or the clones of which one is made beforehand as well.
 
     What of the work may leave this PC: `conversation` is one of CONVERSATIONS; `carry` are patterns of ignored files that
     go along all the same (`fixtures/*.bin`); `carry_permissions`: so do those granted in `.claude/settings.local.json`.
@@ -119,6 +120,7 @@ class Config:
     roots: tuple[str, ...] = ()
     work_folder: str | None = None
     trust_restored: bool = False
+    ready_worktrees: bool | tuple[str, ...] = True
     hold_minutes: float = 60
     after_restore: AfterRestore = field(default_factory=AfterRestore)
     conversation: str = "redacted"

@@ -22,10 +22,10 @@ from trinity.config import AfterRestore, Config, save
 from trinity.errors import TrinityError
 from trinity.fleet import parts
 from trinity.home import Home, open_home
-from trinity.relay import arrival, carrying, consent, rounds, unpacking
+from trinity.relay import arrival, carrying, consent, readiness, rounds, unpacking
 from trinity.relay.link import Link, Record
 from trinity.work import conversation
-from trinity.work.carry import restore, unpack
+from trinity.work.carry import ready_place, readying, restore, unpack
 
 pytestmark = pytest.mark.posix
 SESSION = "5e551011-0000-4000-8000-000000000001"
@@ -145,6 +145,48 @@ def test_of_several_clones_one_is_taken_and_said(way: Way) -> None:
     way.configure(roots=(str(way.stage.top),))
     arrived = way.receive(way.send())
     assert arrived.equal and any("of several clones" in text for text in arrived.told)
+
+
+def test_work_of_a_large_project_makes_one_ready_for_the_next(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, record = way.homes["PC2"], way.send()
+    assert way.receive(record).equal and not (way.base / ".ready").exists()
+    monkeypatch.setattr(ready_place, "LEAST_FILES", 5)
+    way.configure(roots=(str(way.stage.pc2), str(way.base)))
+    save(home, way.configs["PC2"])
+    record = way.forged(record, lambda folder: None)
+    assert way.receive(record).equal
+    place = ready_place.of(readiness.folder(home, way.configs["PC2"]), way.stage.pc2)
+    for _ in range(2):  # it is made again after it was taken
+        readiness.look(home, way.configs["PC2"])
+        wait_until(lambda: place.made() is not None)
+        record = way.forged(record, lambda folder: None)
+        arrived = way.receive(record)
+        assert arrived.equal and not place.tree.exists() and Path(arrived.new_root) != place.tree
+        log = (home.logs / "handoff.log").read_text(encoding="utf-8")
+        assert f"ready worktree for '{arrived.new_root}': taken" in log
+    assert readying.due(place.folder, [], True)
+
+
+def test_work_that_waits_for_a_person_makes_nothing_ready(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready_place, "LEAST_FILES", 5)
+    (way.stage.pc1 / ".mcp.json").write_text("{}", encoding="utf-8")
+    record = way.send()
+    with pytest.raises(consent.Needed):
+        unpacking.receive(way.link("PC2"), way.configs["PC2"], rounds.here(record, "PC2"))
+    assert list(way.base.iterdir()) == []
+
+
+def test_switched_off_none_is_taken_and_none_is_wanted(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready_place, "LEAST_FILES", 5)
+    record = way.send()
+    way.stage.at("pc2")()
+    folder = readiness.folder(way.homes["PC2"], way.configs["PC2"])
+    readying.tend(folder, [way.stage.pc2], True, lambda text: None)
+    place = ready_place.of(folder, way.stage.pc2)
+    wanted = place.wish()
+    way.configure(ready_worktrees=False)
+    assert way.receive(record).equal
+    assert place.made() is not None and place.wish() == wanted and readying.due(folder, [], False)
 
 
 def test_without_a_clone_it_is_fetched_from_its_remote_into_its_own_folder(way: Way) -> None:

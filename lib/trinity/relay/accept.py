@@ -26,6 +26,7 @@ from trinity.relay import (
     homecoming,
     lost,
     pausing,
+    readiness,
     rounds,
     sending,
     starting,
@@ -64,6 +65,8 @@ def run(home: Home, config: Config, evaluation: Evaluation) -> Round:
             # The state as this round has left it: what is done holds no lease any more.
             made.due(company.round_of(link, link.state.last(), evaluation, made.paused, busy))
         _tidy(link)
+        if not made.paused:
+            readiness.look(home, config)
         return made
 
 
@@ -109,7 +112,9 @@ def accept(home: Home, config: Config, evaluation: Evaluation, handoff_id: str, 
                 raise TrinityError(f"handoff {record['id']} was changed by another PC", "trinity handoffs list")
             if not parked.visible:
                 raise Offline(f"cannot accept '{record['id']}': the fleet remote does not answer", "try again later")
-        return holding.claim(made, record, mode, by_hand=True)
+        claimed = holding.claim(made, record, mode, by_hand=True)
+        readiness.look(home, config)
+        return claimed
 
 
 def finish(home: Home, config: Config, evaluation: Evaluation, handoff_id: str) -> tuple[Record, str]:

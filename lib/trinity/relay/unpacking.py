@@ -20,7 +20,7 @@ from trinity import files
 from trinity.config import Config
 from trinity.errors import BadRecord, TrinityError
 from trinity.fleet import parts
-from trinity.relay import arrival, carrying, consent, rounds
+from trinity.relay import arrival, carrying, consent, readiness, rounds
 from trinity.relay.link import Link, Record
 from trinity.usage import brought
 from trinity.work import conversation, projects, unfinished
@@ -96,16 +96,13 @@ def _received(
         kept = files.quarantine(link.home, fetched, error.message)
         raise TrinityError(f"the parcel was refused and put aside as '{kept}': {error.message}") from None
     except OSError as error:
+        where = error.filename or readiness.base(link.home, config)
         raise TrinityError(
-            f"the work cannot be unpacked here: {error.strerror or error}: '{error.filename or _base(link, config)}'",
+            f"the work cannot be unpacked here: {error.strerror or error}: '{where}'",
             f"make room or mend it, then: trinity handoffs requeue {record['id']}",
         ) from None
     finally:
         shutil.rmtree(fetched, ignore_errors=True)
-
-
-def _base(link: Link, config: Config) -> Path:
-    return Path(config.work_folder) if config.work_folder else link.home.root / "work"
 
 
 def own_folder(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Path:
@@ -115,7 +112,7 @@ def own_folder(link: Link, config: Config, record: Record, session: dict[str, An
     # On its third PC the work has the name that the second one gave it.
     name = re.sub(rf"-{record['id'][-8:]}-e\d+$", "", last)
     name = re.sub(r"[^\w.+@ -]", "_", name)[:60].strip(". ") or "work"
-    return _base(link, config) / f"{name}-{record['id'][-8:]}-e{record['epoch']}"
+    return readiness.base(link.home, config) / f"{name}-{record['id'][-8:]}-e{record['epoch']}"
 
 
 def _in_words(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Arrived:
@@ -151,9 +148,11 @@ def _unpack(
     restored = None
     with unfinished.marked(target, clone) as mark:
         if manifest:
-            restored = restore.restore(manifest, fetched / carrying.BUNDLE, target, clone)
+            ready = readiness.folder(link.home, config) if config.ready_worktrees is not False else None
+            restored = restore.restore(manifest, fetched / carrying.BUNDLE, target, clone, ready_folder=ready)
             if not by_hand:
                 consent.check(link.home, record, target, manifest)
+            readiness.came(link.home, config, clone, manifest["head"], restored)
         else:
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
         cwd = restored.cwd if restored else target

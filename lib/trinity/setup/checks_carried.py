@@ -20,7 +20,8 @@ _LOOKED_AT = 200  # clones: below a home folder as a root may lie thousands
 def carried(patient: Patient) -> Iterator[Finding]:
     """Where clones are looked for, the command after unpacking, and what arrived work misses."""
     # Here, because the doctor starts without the environment of the checkout, too.
-    from trinity.relay import arrival, board
+    from trinity.relay import arrival, board, readiness
+    from trinity.work.carry import ready_place
 
     config = patient.config
     sound = True
@@ -28,6 +29,11 @@ def carried(patient: Patient) -> Iterator[Finding]:
         if not Path(root).is_dir():
             sound = False
             yield Finding("carried", "warn", f"'{root}' in roots is no folder here", "mend roots in config.json")
+    for clone in readiness.beforehand(config):
+        if not ready_place.is_clone(clone):
+            sound = False
+            text = f"'{clone}' in ready_worktrees is no clone"
+            yield Finding("carried", "warn", text, "name the folder with its .git in config.json")
     commands = [config.after_restore.command, *config.after_restore.projects.values()]
     for command in commands:
         if command and "/" not in command[0] and shutil.which(command[0]) is None:

@@ -87,13 +87,13 @@ def _take_away(target: Path, mark: Path) -> bool:
     return True
 
 
-def sweep(base: Path) -> list[Path]:
-    """Take away what was begun below `base` and never finished; returns those folders."""
-    for half in base.glob(f"*{_MARK}.*.tmp"):
+def sweep(base: Path, name: str = "*") -> list[Path]:
+    """Take away what was begun below `base` and never finished, or only what is called `name`; returns those folders."""
+    for half in base.glob(f"{name}{_MARK}.*.tmp"):
         if _HALF.search(half.name) and half.is_file():
             half.unlink(missing_ok=True)
     swept = []
-    for mark in sorted(base.glob("*" + _MARK)):
+    for mark in sorted(base.glob(name + _MARK)):
         target = mark.with_name(mark.name.removesuffix(_MARK))
         there = target.is_dir()
         if _take_away(target, mark) and there and not target.exists():

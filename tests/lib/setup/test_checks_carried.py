@@ -26,9 +26,9 @@ def test_a_pc_that_misses_nothing_is_well(home: Home, tmp_path: Path) -> None:
 
 def test_a_root_and_a_command_that_are_not_there_are_named(home: Home, tmp_path: Path) -> None:
     after = AfterRestore(("no-such-program-here",), {"https://host/a": ("sh",)})
-    said = found(home, roots=(str(tmp_path / "gone"),), after_restore=after)
-    assert [finding.state for finding in said] == ["warn", "warn"]
-    assert "gone" in said[0].text and "no-such-program-here" in said[1].text
+    said = found(home, roots=(str(tmp_path / "gone"),), after_restore=after, ready_worktrees=(str(tmp_path),))
+    assert [finding.state for finding in said] == ["warn", "warn", "warn"]
+    assert "gone" in said[0].text and "no clone" in said[1].text and "no-such-program-here" in said[2].text
 
 
 def test_what_open_work_lacks_here_is_said_with_its_handoff(home: Home) -> None:

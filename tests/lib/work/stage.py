@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trinity.work.carry import ready_place, readying
 from trinity.work.carry.pack import pack
+from trinity.work.carry.ready_place import Place
 from trinity.work.carry.restore import Restored, restore
 from trinity.work.carry.shapes import Parcel
 
@@ -106,10 +108,26 @@ class Stage:
         return pack(worktree or self.pc1, self.top / "parcel", **options)  # type: ignore[arg-type]
 
     def restore(self, parcel: Parcel, mode: str, target: Path | None = None) -> Restored:
-        """`mode`: linked (a worktree of PC2's clone) or clone (a repository of its own)."""
+        """`mode`: linked (a worktree of PC2's clone), clone (a repository of its own), ready (linked, one lies ready)."""
         self.at("pc2")()
         made = target or self.top / f"restored-{mode}"
-        return restore(parcel.manifest, parcel.bundle, made, self.pc2 if mode == "linked" else None)
+        clone = self.pc2 if mode != "clone" else None
+        ready = self.ready if mode == "ready" else None
+        return restore(parcel.manifest, parcel.bundle, made, clone, ready_folder=ready)
+
+    @property
+    def ready(self) -> Path:
+        return self.top / ".ready"
+
+    def make_ready(self, commit: str = "HEAD") -> Place:
+        """Let a worktree of PC2's clone lie ready."""
+        self.at("pc2")()
+        place = ready_place.of(self.ready, self.pc2)
+        place.want(self.pc2, self.sh("pc2", f"git rev-parse {commit}", self.pc2).strip())
+        said: list[str] = []
+        readying.tend(self.ready, [], True, said.append)
+        assert place.made() is not None, said
+        return place
 
     def carry(
         self,
@@ -138,7 +156,7 @@ class Stage:
         for mode in modes:
             restored = self.restore(parcel, mode)
             assert restored.equal, (mode, restored.differences)
-            assert restored.linked == (linked and mode == "linked")
+            assert restored.linked == (linked and mode != "clone")
             after = self.seen("pc2", restored.target)
             assert {name: value for name, value in before.items() if after[name] != value} == {}, (mode, after)
             over.restored[mode] = restored

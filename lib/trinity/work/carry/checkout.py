@@ -14,6 +14,7 @@ from typing import Any
 from trinity.git import GitError, Repository
 from trinity.work.carry import facts as facts_of
 from trinity.work.carry import operation
+from trinity.work.carry.facts import Facts
 from trinity.work.carry.ground import Ground
 from trinity.work.carry.manifest import CARRIED_SETTINGS, joined
 
@@ -30,25 +31,19 @@ _DEFAULTS = {
 def configure(ground: Ground, manifest: Mapping[str, Any]) -> None:
     """Bring the settings to what they were, as far as they differ."""
     facts = facts_of.look(ground.git.path)
-    wanted = {}
-    for key in CARRIED_SETTINGS:
-        value = manifest["settings"].get(key, _DEFAULTS[key])
-        if sys.platform == "win32" and key in ("core.filemode", "core.symlinks"):
-            continue  # there are no such modes here, and links only for some users
-        if facts.settings.get(key, _DEFAULTS[key]) != value:
-            wanted[key] = value
-    rules = {name: base64.b64decode(text) for name, text in manifest["rules"].items()}
+    wanted = changed(facts, manifest)
+    carried = rules(manifest)
     for key, name, here in (
         ("core.excludesFile", "excludes", facts.excludes),
         ("core.attributesFile", "attributes", facts.attributes),
     ):
-        if joined(here) != rules[name]:
+        if joined(here) != carried[name]:
             path = ground.git_dir / f"carried-{name}"
-            path.write_bytes(rules[name])
+            path.write_bytes(carried[name])
             wanted[key] = str(path)
     if manifest["settings"].get("core.sparsecheckout") == "true":
         (ground.git_dir / "info").mkdir(exist_ok=True)
-        (ground.git_dir / "info" / "sparse-checkout").write_bytes(rules["sparse"])
+        (ground.git_dir / "info" / "sparse-checkout").write_bytes(carried["sparse"])
     if wanted and ground.linked:
         _own_settings(ground.git, facts.common_dir)
     for key, value in wanted.items():
@@ -57,8 +52,27 @@ def configure(ground: Ground, manifest: Mapping[str, Any]) -> None:
         ground.notes.append("settings of this worktree alone were set: " + ", ".join(sorted(wanted)))
 
 
+def changed(facts: Facts, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Carried settings that are not here what they were, with what they were."""
+    wanted = {}
+    for key in CARRIED_SETTINGS:
+        value = manifest["settings"].get(key, _DEFAULTS[key])
+        if sys.platform == "win32" and key in ("core.filemode", "core.symlinks"):
+            continue  # there are no such modes here, and links only for some users
+        if facts.settings.get(key, _DEFAULTS[key]) != value:
+            wanted[key] = value
+    return wanted
+
+
+def rules(manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """The parcel's ignore rules, attributes and sparse patterns."""
+    return {name: base64.b64decode(text) for name, text in manifest["rules"].items()}
+
+
 def lacking(ground: Ground, manifest: Mapping[str, Any]) -> list[str]:
     """A sentence for each filter program that the files went through on the other PC and that is not set up here."""
+    if not manifest["filters"]:
+        return []
     known = {key.split(".", 1)[1].rpartition(".")[0] for key in facts_of.look(ground.git.path).settings if "." in key}
     return [
         f"files with the filter '{name}' are as the repository holds them: install it here, then check them out anew"

@@ -10,7 +10,7 @@ import base64
 import functools
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,11 @@ def lay(
     clone: Path | None,
     remote: str | None,
     nearby: Path | None = None,
+    take: Callable[[Repository], bool] | None = None,
 ) -> Ground:
-    """A worktree without files at `target`, HEAD detached at the parcel's commit; raises TrinityError."""
+    """A worktree without files at `target`, HEAD detached at the parcel's commit; raises TrinityError.
+
+    `take` may put one there that has files of another commit and its index, and says whether it did."""
     if clone is None or not manifest["head"]:
         return _own(manifest, bundle, target, remote, clone or nearby)
     git = repository(clone)
@@ -64,8 +67,19 @@ def lay(
         made.notes.append("attributes in .git/info differ from this PC's clone, so this is a repository of its own")
         return made
     _bring(git, bundle, manifest, fetch_quietly)
-    git.run("worktree", "add", "--no-checkout", "--detach", "--", str(target), manifest["head"])
+    if take is None or not take(git):
+        add(git, target, manifest["head"])
     return _ground(target, bundle, linked=True)
+
+
+def add(clone: Repository, target: Path, commit: str, holding: tuple[int, ...] = ()) -> None:
+    """A linked worktree without files at `target`; `holding`: locks that git holds along. Raises GitError."""
+    clone.run("worktree", "add", "--no-checkout", "--detach", "--", str(target), commit, pass_fds=holding)
+
+
+def check_out(worktree: Repository, holding: tuple[int, ...] = ()) -> None:
+    """Write HEAD's files, where they are not there already by the index; raises GitError."""
+    worktree.run("read-tree", "-m", "-u", "HEAD", pass_fds=holding)
 
 
 def _attributes(manifest: Mapping[str, Any]) -> bytes:

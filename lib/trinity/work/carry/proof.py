@@ -10,7 +10,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from trinity.git import Repository
+from trinity.git import Repository, together
 from trinity.work.carry import manifest as manifests
 from trinity.work.carry import objects, paths, scan
 from trinity.work.carry.unpack import Entries
@@ -18,11 +18,18 @@ from trinity.work.carry.unpack import Entries
 _SHOWN = 50
 
 
-def differences(git: Repository, manifest: Mapping[str, Any], entries: Entries) -> list[str]:
-    """A sentence for each difference; empty when all is equal."""
+def differences(git: Repository, manifest: Mapping[str, Any], entries: Entries, *, noting: bool = False) -> list[str]:
+    """A sentence for each difference; empty when all is equal.
+
+    `noting`: git writes into the index what it found out about the files, so that nobody has to look at them once more.
+    """
     outside = manifests.outside(manifest["left_out"])
-    found = _status(git, manifest, entries, outside)
-    listed = scan.listing(git)
+    locks = {"GIT_OPTIONAL_LOCKS": "1"} if noting else {}
+    looking = Repository(
+        git.path, git.timeout, as_user=True, variables={**git.variables, **locks}, settings=git.settings
+    )
+    (by_path, _), listed = together(lambda: scan.states(looking), lambda: scan.listing(git))
+    found = _status(by_path, entries, outside)
     if listed.proof(outside) != manifest["index_proof"]:
         found += _index(listed, entries, outside) or ["the index differs in files that are not changed"]
     below = paths.Below(os.fsencode(git.path))
@@ -32,11 +39,10 @@ def differences(git: Repository, manifest: Mapping[str, Any], entries: Entries) 
     return found if len(found) <= _SHOWN else [*found[:_SHOWN], f"and {len(found) - _SHOWN} more"]
 
 
-def _status(git: Repository, manifest: Mapping[str, Any], entries: Entries, outside: set[bytes]) -> list[str]:
+def _status(by_path: Mapping[bytes, bytes], entries: Entries, outside: set[bytes]) -> list[str]:
     # A repository inside that left something out may look cleaner than it was.
     without = outside | {path for path, entry in entries if entry["kind"] == "repository" and _holed(path, outside)}
     expected = {path: entry["state"] for path, entry in entries if "state" in entry and path not in without}
-    by_path, _ = scan.states(git)
     actual = {path: state.decode("ascii") for path, state in by_path.items() if path not in without}
     return [
         f"{paths.shown(path)}: status is '{actual.get(path, 'clean')}' and was '{expected.get(path, 'clean')}'"

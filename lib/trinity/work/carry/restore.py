@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from trinity.errors import BadRecord, TrinityError
-from trinity.work.carry import checking, checkout, ground, objects, operation, paths, proof, unpack
+from trinity.work.carry import checking, checkout, ground, objects, operation, paths, proof, ready, unpack
 from trinity.work.carry.ground import Ground
 
 
 @dataclass
 class Restored:
-    """The worktree at `target` and the folder `cwd` in it; `equal` unless `differences` says otherwise."""
+    """The worktree at `target` and the folder `cwd` in it; `equal` unless `differences` says otherwise.
+
+    `tracked` files are in its index. `ready`: "taken" when a ready worktree was, why not when it was not fit, else empty.
+    """
 
     target: Path
     cwd: Path
@@ -32,6 +35,8 @@ class Restored:
     notes: list[str]
     operation: str | None = None
     commands: list[str] = field(default_factory=list)
+    tracked: int = 0
+    ready: str = ""
 
 
 def restore(
@@ -42,11 +47,13 @@ def restore(
     *,
     remote: str | None = None,
     nearby: Path | None = None,
+    ready_folder: Path | None = None,
 ) -> Restored:
     """Restore a parcel at `target`, which is not there yet or empty.
 
     With `project_clone` as a linked worktree of it; without as a repository of its own, whose base comes from the parcel,
-    from a clone `nearby`, or from `remote` (else the parcel's remotes). Raises BadRecord for a parcel that must not be
+    from a clone `nearby`, or from `remote` (else the parcel's remotes). A worktree of the clone that lies ready below
+    `ready_folder` is used up for it, when that gives the same. Raises BadRecord for a parcel that must not be
     trusted, TrinityError when it cannot be restored here.
     """
     checking.check(manifest, str(bundle))
@@ -55,10 +62,41 @@ def restore(
         raise TrinityError(f"'{target}' is in use", "name a folder that does not exist yet")
     _check_disk(manifest, target)
     try:
-        return _restore(manifest, bundle, target, project_clone, remote, nearby)
+        made, said = None, ""
+        if ready_folder is not None and project_clone is not None and manifest["head"]:
+            with ready.Taker(ready_folder, project_clone, manifest, target) as take:
+                made = _restored_ready(manifest, bundle, target, project_clone, remote, nearby, take)
+                said = "taken" if take.taken else take.why
+        made = made or _restore(manifest, bundle, target, project_clone, remote, nearby)
+        made.ready = said
+        return made
     except BaseException:
         ground.remove(target, project_clone)
         raise
+
+
+def _restored_ready(
+    manifest: Mapping[str, Any],
+    bundle: Path,
+    target: Path,
+    clone: Path,
+    remote: str | None,
+    nearby: Path | None,
+    take: ready.Taker,
+) -> Restored | None:
+    """Restore with what lies ready, or without when that is not fit; None when it has to be done anew without."""
+    try:
+        made = _restore(manifest, bundle, target, clone, remote, nearby, take)
+        if made.equal or not take.taken:
+            return made
+        take.why = f"what it gave differed: {made.differences[0]}"
+    except (TrinityError, OSError) as error:
+        if not take.taken:
+            raise
+        take.why = f"it could not be used: {error.message if isinstance(error, TrinityError) else error}"
+    take.taken = False
+    ground.remove(target, clone)
+    return None
 
 
 def _check_bundle(manifest: Mapping[str, Any], bundle: Path) -> None:
@@ -98,19 +136,22 @@ def _restore(
     clone: Path | None,
     remote: str | None,
     nearby: Path | None,
+    take: ready.Taker | None = None,
 ) -> Restored:
-    made = ground.lay(manifest, bundle, target, clone, remote, nearby)
+    made = ground.lay(manifest, bundle, target, clone, remote, nearby, take)
     checkout.configure(made, manifest)
-    if manifest["head"]:
-        made.git.run("read-tree", "-m", "-u", "HEAD")
+    if manifest["head"] and not (take and take.whole):
+        ground.check_out(made.git)
     entries = unpack.entries_of(manifest)
     unpack.write(made, entries, [paths.decode(folder) for folder in manifest["folders"]])
-    unpack.index(made.git, entries, manifest["object_format"])
+    # With flags and sparse patterns `git status` would note more in the index than it has found out about files.
+    plain = manifest["settings"].get("core.sparsecheckout") != "true" and not any(e.get("flag") for _, e in entries)
+    unpack.index(made.git, entries, manifest["object_format"], remember=not plain)
     rebased = checkout.attach(made, manifest)
     if manifest["operation"]:
         operation.place(manifest["operation"], made.git_dir, made.git, rebased)
     differences = _children(made, manifest, target, clone)
-    found = proof.differences(made.git, manifest, entries)
+    found = proof.differences(made.git, manifest, entries, noting=plain)
     if found and unpack.stale(made, entries, proof.clean_by_now(made.git, entries)):
         found = proof.differences(made.git, manifest, entries)
     differences += found + checkout.lacking(made, manifest)
@@ -126,6 +167,7 @@ def _restore(
         notes=[*manifest["notes"], *made.notes, *_doubts(manifest)],
         operation=manifest["operation"]["name"] if manifest["operation"] else None,
         commands=manifest["operation"]["commands"] if manifest["operation"] else [],
+        tracked=ready.count(made.git_dir),
     )
 
 

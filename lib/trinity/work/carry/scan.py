@@ -211,14 +211,17 @@ def _covered(by_path: dict[bytes, bytes], ignored: list[bytes], listed: Listing)
     An ignored one stands in their place, so it belongs to the change and goes along.
     """
     candidates = [*(path for path, state in by_path.items() if state == b"?"), *ignored]
-    if not any(not path.endswith(b"/") for path in candidates):
+    candidates = [path for path in candidates if not path.endswith(b"/")]
+    if len(candidates) <= _SINGLY:
+        candidates = [path for path in candidates if b"\t" + path + b"/" in listed.raw]
+    if not candidates:
         return set()
     tracked = listed.paths
     found = set()
     for path in candidates:
         inside = path + b"/"
         start = bisect.bisect_left(tracked, inside)
-        if path.endswith(b"/") or start == len(tracked) or not tracked[start].startswith(inside):
+        if start == len(tracked) or not tracked[start].startswith(inside):
             continue
         found.add(path)
         for other in itertools.islice(tracked, start, None):

@@ -107,14 +107,17 @@ def _file(top: bytes, path: bytes, data: bytes, executable: bool) -> None:
         stream.write(data)
 
 
-def index(git: Repository, entries: Entries, object_format: str) -> None:
-    """Make the index what the entries say; all others are as the checkout left them."""
+def index(git: Repository, entries: Entries, object_format: str, *, remember: bool = True) -> None:
+    """Make the index what the entries say; all others are as the checkout left them.
+
+    Without `remember` git is not told to look at the rewritten files: the next one who looks at all does that too."""
     zero = objects.ZERO[object_format]
     lines = [b"0 %s\t%s" % (zero.encode(), path) for path, _ in entries if not path.endswith(b"/")]
     removed = b"".join(line + b"\0" for line in lines)
     git.run("update-index", "-z", "--index-info", stdin=removed + _lines(entries))
     _intents(git, [(path, entry) for path, entry in entries if entry.get("intent")])
-    refresh(git)
+    if remember:
+        refresh(git)
     flagged = {letter: [p for p, e in entries if e.get("flag") == letter] for letter in "hSs"}
     for option, which in (
         ("--skip-worktree", flagged["S"] + flagged["s"]),
