@@ -13,10 +13,10 @@ from trinity import clock, program
 from trinity.credit import limits, transcript_tail
 from trinity.errors import Busy, TrinityError
 from trinity.fleet import journal, operations
-from trinity.relay import clearing, closing, company, consent, drain, publishing, rounds, sending, starting, unpacking
+from trinity.relay import company, consent, drain, publishing, rounds, sending, starting, unpacked
 from trinity.relay.link import Record
 from trinity.relay.rounds import AUTOMATIC, LATER_SECONDS, SOON_SECONDS, YOUNG_SECONDS, Round
-from trinity.work import ending, guard
+from trinity.work import ending
 
 _FIRST_LINE_SECONDS = 25.0
 # How long after the first start without any answer the next one is tried; after the second twice as long.
@@ -52,7 +52,7 @@ def _begin(made: Round, record: Record, mode: str) -> str:
     if open_in:
         return _release(made, record, open_in)
     try:
-        record, arrived = _arrived(made, record, mode)
+        record, arrived = unpacked.arrive(made, record, mode)
     except consent.Needed as error:
         released = _release(made, record, "a person has to look at it first")
         consent.hold(made, record, error.reasons)
@@ -73,40 +73,6 @@ def _begin(made: Round, record: Record, mode: str) -> str:
                 program.log(made.home, "alarms", f"handoff {record['id']}: {said}")
     journal.note(made.home, record["id"], record["epoch"], **entry)
     return _start(made, record, entry)
-
-
-def _arrived(made: Round, record: Record, mode: str) -> tuple[Record, dict[str, Any]]:
-    """Unpack work that came from another PC; the record with this PC's paths, and what its start has to know."""
-    session = (record.get("sessions") or [{}])[0]
-    if not session.get("foreign"):
-        if session:
-            # It was sent away and comes back before anybody took it.
-            closing.open_here(made.home, session["session_id"])
-        return record, {}
-    extra: dict[str, Any] = {}
-
-    def noted(arrived: unpacking.Arrived) -> None:
-        extra.update(
-            session=arrived.session,
-            note=arrived.note,
-            arguments=guard.client_arguments(arrived.old_roots, arrived.new_root),
-            told=arrived.told,
-            lacking=arrived.lacking,
-            root=arrived.new_root,
-        )
-        entry = {**starting.prepare({"sessions": [arrived.session]}, mode), **extra}
-        journal.note(made.home, record["id"], record["epoch"], **entry)
-
-    arrived = unpacking.receive(made.link, made.config, record, noted)
-    if not extra:
-        noted(arrived)  # nothing was unpacked
-    made.note(record, unpacking.dumped(arrived))
-    for text in arrived.told:
-        made.note(record, text)
-    guard.raise_guard(made.home, session["session_id"], arrived.old_roots, arrived.new_root)
-    # Here the conversation is at home now: a fence of an earlier visit must not close it.
-    closing.open_here(made.home, session["session_id"])
-    return {**record, "sessions": [arrived.session]}, extra
 
 
 def _start(made: Round, record: Record, entry: dict[str, Any]) -> str:
@@ -156,7 +122,7 @@ def _half_started(made: Round, record: Record, entry: dict[str, Any]) -> None:
     elif session_id and starting.seen(entry).state == "answered":
         _judge(made, record, {**entry, "pid": 0, "started_at": entry.get("made_at")}, starting.seen(entry))
     else:
-        clearing.clear(made.home, record, entry)
+        unpacked.clear(made.home, record, entry)
         _release(made, record, "the start was interrupted")
 
 

@@ -20,12 +20,12 @@ from trinity.credit import sessions, transcript_lines, transcript_tail
 from trinity.credit.limits import Limit
 from trinity.credit.picture import Session
 from trinity.errors import Offline, TrinityError
-from trinity.fleet import journal, operations
+from trinity.fleet import operations
 from trinity.fleet.snapshot import Snapshot
 from trinity.home import Home
-from trinity.relay import carrying, closing, company, rounds, rousing, sending
+from trinity.relay import carrying, closing, company, dealt, rounds, rousing, sending
 from trinity.relay.link import Link, Record
-from trinity.work import fence, handoff, prompt
+from trinity.work import handoff, prompt
 
 # A wait whose end nobody knows: tried again by a person, by a success, or with the next limit that has a reset.
 NEVER = None
@@ -79,17 +79,17 @@ def save(
         link = Link(home, config)
         snapshot = link.refresh()
         known = link.of_session(snapshot, session.id) if session else _queue_handoff(link.handoffs(snapshot), limit)
-        if session and known is None and (waits := _unseen(link, snapshot, session.id)):
+        if session and known is None and (waits := dealt.unseen(link, snapshot, session.id)):
             if choosing and link.offline:
                 raise Offline(link.offline)
             return Saved(waits, "kept", False)
         if session and known is None:
             if not link.offline and not dry_run:
                 closing.close_left(link, snapshot)
-            ended = _ended(link, snapshot, session.id, stopped_at)
+            ended = dealt.ended(link, snapshot, session.id, stopped_at)
             if ended is not None:
                 return Saved(ended, "kept", True)
-        if known and stopped_at is not None and _started_since(home, known, stopped_at):
+        if known and stopped_at is not None and dealt.started_since(home, known, stopped_at):
             return Saved(known, "kept", True)
         if known is not None and choosing and known["state"] in ("queued", "parked") and known["to_pc"] != config.pc:
             # It was sent already, by one that was killed before it could say so; others move it on if they must.
@@ -149,41 +149,6 @@ def _chosen(link: Link, snapshot: Snapshot, record: Record) -> tuple[str | None,
     if found.to_pc is None and found.likeliest != link.config.pc and found.until is not None:
         return found.likeliest, clock.iso(found.until), why
     return found.to_pc, None, why
-
-
-def _is_of(record: Record, session_id: str) -> bool:
-    return any(session["session_id"] == session_id for session in record.get("sessions") or [])
-
-
-def _ended(link: Link, snapshot: Snapshot, session_id: str, stopped_at: float | None) -> Record | None:
-    """The handoff by which a stopped conversation was dealt with, though it is at its end; None when there is none. Raises
-    TrinityError for a person who wants to hand over what has gone elsewhere."""
-    found = [record for record in link.handoffs(snapshot) if _is_of(record, session_id)]
-    if fence.is_raised(link.home, session_id):
-        # It went on elsewhere, to its end, and was not taken back: what lies here is older.
-        if found and stopped_at is not None:
-            return found[-1]
-        last = f"trinity handoffs show {found[-1]['id']}" if found else "trinity handoffs list --all"
-        raise TrinityError(f"conversation {session_id} went to another PC and is closed here", last)
-    since = [record for record in found if stopped_at is not None and _made(record) > stopped_at - 1]
-    return since[-1] if since else None
-
-
-def _made(record: Record) -> float:
-    return clock.parse(record["timestamp"])
-
-
-def _unseen(link: Link, snapshot: Snapshot, session_id: str) -> Record | None:
-    """The handoff of a conversation that is on its way to the fleet."""
-    for record, _ in link.unseen(link.handoffs(snapshot)):
-        if _is_of(record, session_id):
-            return record
-    return None
-
-
-def _started_since(home: Home, known: Record, stopped_at: float) -> bool:
-    entry = journal.read(home, known["id"], known["epoch"]) if known["state"] in ("claimed", "running") else None
-    return entry is not None and "made_at" in entry and clock.parse(entry["made_at"]) > stopped_at
 
 
 def _queue_handoff(records: Sequence[Record], limit: Limit | None) -> Record | None:

@@ -1,7 +1,8 @@
-"""What was unpacked for a start that never came about is taken away: the next epoch unpacks its own.
+"""Work of another PC, unpacked for a start: noted in the journal before it counts as whole, so that it is known whose it is.
 
-Left lying it would be a second copy of the work and of its conversation, and nobody could tell which is the one. A copy
-that anybody has used since is nobody's to take away: it stays.
+What was unpacked for a start that never came about is taken away: the next epoch unpacks its own. Left lying it would be a
+second copy of the work and of its conversation, and nobody could tell which is the one. A copy that anybody has used since
+is nobody's to take away: it stays.
 """
 
 from __future__ import annotations
@@ -10,12 +11,48 @@ import os
 from pathlib import Path
 from typing import Any
 
+from trinity.fleet import journal
 from trinity.git import GitError
 from trinity.home import Home
-from trinity.relay import starting
+from trinity.relay import closing, starting, unpacking
 from trinity.relay.link import Record
-from trinity.work import unfinished
+from trinity.relay.rounds import Round
+from trinity.work import guard, unfinished
 from trinity.work.carry import ground
+
+
+def arrive(made: Round, record: Record, mode: str) -> tuple[Record, dict[str, Any]]:
+    """Unpack work that came from another PC; the record with this PC's paths, and what its start has to know."""
+    session = (record.get("sessions") or [{}])[0]
+    if not session.get("foreign"):
+        if session:
+            # It was sent away and comes back before anybody took it.
+            closing.open_here(made.home, session["session_id"])
+        return record, {}
+    extra: dict[str, Any] = {}
+
+    def noted(arrived: unpacking.Arrived) -> None:
+        extra.update(
+            session=arrived.session,
+            note=arrived.note,
+            arguments=guard.client_arguments(arrived.old_roots, arrived.new_root),
+            told=arrived.told,
+            lacking=arrived.lacking,
+            root=arrived.new_root,
+        )
+        entry = {**starting.prepare({"sessions": [arrived.session]}, mode), **extra}
+        journal.note(made.home, record["id"], record["epoch"], **entry)
+
+    arrived = unpacking.receive(made.link, made.config, record, noted)
+    if not extra:
+        noted(arrived)  # nothing was unpacked
+    made.note(record, unpacking.dumped(arrived))
+    for text in arrived.told:
+        made.note(record, text)
+    guard.raise_guard(made.home, session["session_id"], arrived.old_roots, arrived.new_root)
+    # Here the conversation is at home now: a fence of an earlier visit must not close it.
+    closing.open_here(made.home, session["session_id"])
+    return {**record, "sessions": [arrived.session]}, extra
 
 
 def clear(home: Home, record: Record, entry: dict[str, Any]) -> None:
