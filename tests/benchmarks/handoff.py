@@ -32,7 +32,7 @@ from tests.clients import Client, binary
 from tests.fake_api import ScriptedApi, bash
 from trinity import clock, git
 from trinity.home import Home
-from trinity.work.carry import ready_place
+from trinity.work.carry import ready_place, readying
 
 PHASES = {
     "hook": "a hook has heard of it",
@@ -250,7 +250,8 @@ def _rest(two: Pc, count: int) -> None:
     """Wait until PC2 has made what it keeps ready, and until all of this is on the disk."""
     end = time.monotonic() + _WAIT
     folder = two.home.root / "work" / ready_place.FOLDER
-    while count >= ready_place.LEAST_FILES and not any(place.made() for place in ready_place.listed(folder)):
+    wanted = count >= ready_place.LEAST_FILES
+    while (wanted and not any(place.made() for place in ready_place.listed(folder))) or readying.busy(folder):
         if time.monotonic() > end:
             raise SystemExit(f"nothing is ready below '{folder}' after {_WAIT:g} s")
         time.sleep(0.2)
@@ -271,8 +272,7 @@ def _measure(count: int, version: str, rounds: int, poll: float) -> list[dict[st
             measured = []
             for number in range(rounds):
                 measured.append(_round(api, fleet, pcs[0], pcs[1], number))
-                if number + 1 < rounds:
-                    _rest(pcs[1], count)
+                _rest(pcs[1], count)
             return measured
         finally:
             for pc in pcs:
