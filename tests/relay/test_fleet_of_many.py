@@ -46,6 +46,14 @@ class Fleet:
             Link(stage.home, stage.config).beat("alive", credit_status="HEALTHY")
         return stage
 
+    def hook(self, name: str, script: str) -> Path:
+        """A hook of the remote, which may refuse."""
+        path = self.remote / "hooks" / name
+        path.parent.mkdir()
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        path.chmod(0o700)
+        return path
+
     def listed(self, pc: str) -> str:
         """What a person reads on this PC."""
         done = self.pcs[pc].program("handoffs", "list", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -255,10 +263,7 @@ def test_a_record_of_a_newer_trinity_is_left_alone_and_named(fleet: Fleet) -> No
 
 def test_a_remote_that_refuses_leaves_the_work_here_and_says_so(fleet: Fleet) -> None:
     one, _ = fleet.join("PC1"), fleet.join("PC2")
-    hook = fleet.remote / "hooks" / "pre-receive"
-    hook.parent.mkdir()
-    hook.write_text("#!/bin/sh\necho the quota is used up >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o700)
+    hook = fleet.hook("pre-receive", "echo the quota is used up >&2\nexit 1")
     one.stopped("s", HOUR)
     one.round()
     assert one.handoffs() == [] and not fence.is_raised(one.home, "s")
@@ -273,10 +278,7 @@ def test_a_remote_that_refuses_leaves_the_work_here_and_says_so(fleet: Fleet) ->
 
 def test_a_conversation_stays_open_as_long_as_the_remote_refuses_its_handoff(fleet: Fleet) -> None:
     one, _ = fleet.join("PC1"), fleet.join("PC2")
-    hook = fleet.remote / "hooks" / "update"
-    hook.parent.mkdir()
-    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/trinity-state ]\n', encoding="utf-8")
-    hook.chmod(0o700)
+    hook = fleet.hook("update", '[ "$1" != refs/heads/trinity-state ]')
     one.stopped("s", HOUR)
     one.round()
     assert one.handoffs() == [] and not fence.is_raised(one.home, "s")

@@ -68,10 +68,16 @@ def _close_left(link: Link, snapshot: Snapshot, record: Record, said: Record, ma
         if withdrawn or record["state"] not in OPEN_STATES or record["epoch"] > said.get("epoch", 0):
             mark.unlink(missing_ok=True)
         return
-    if link.state.find(str(said.get("operation")), snapshot):
-        for session in record.get("sessions") or []:
-            lease.give_back(link.home, session["session_id"])  # sent away by this PC; else it was lost, see `lost`
-    close_here(link.home, record, here)
+    # Sent away by this PC; else it was lost, see `lost`.
+    sent = link.state.find(str(said.get("operation")), snapshot)
+    (let_go if sent else close_here)(link.home, record, here)
+
+
+def let_go(home: Home, record: Record, to_pc: str) -> None:
+    """This PC has sent the record to `to_pc`: it holds nothing of it any more, and closes it."""
+    for session in record.get("sessions") or []:
+        lease.give_back(home, session["session_id"])
+    close_here(home, record, to_pc)
 
 
 def close_here(home: Home, record: Record, to_pc: str) -> None:

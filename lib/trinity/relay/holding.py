@@ -52,7 +52,7 @@ def _begin(made: Round, record: Record, mode: str) -> str:
     if open_in:
         return _release(made, record, open_in)
     try:
-        record, arrived = unpacked.arrive(made, record, mode)
+        record, entry = unpacked.arrive(made, record, mode)
     except consent.Needed as error:
         released = _release(made, record, "a person has to look at it first")
         consent.hold(made, record, error.reasons)
@@ -64,7 +64,6 @@ def _begin(made: Round, record: Record, mode: str) -> str:
     except OSError as error:
         # A full disk, a folder that is closed to us: as below, it holds up this handoff alone.
         return _put_off(made, record, f"{error.strerror or error}: '{error.filename}'")
-    entry = {**starting.prepare(record, mode), **arrived}
     if mode in ("tmux", "terminal"):
         for client in starting.live_elsewhere(record):
             ended = ending.end_client(Path(record["sessions"][0]["config_dir"]), str(client["session_id"]))

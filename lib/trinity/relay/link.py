@@ -117,11 +117,9 @@ class Link:
 
     def of_session(self, snapshot: Snapshot, session_id: str) -> Record | None:
         """The open handoff of a conversation; there is never more than one."""
-
-        def holds(record: Record) -> bool:
-            return any(session["session_id"] == session_id for session in record.get("sessions", []))
-
-        return _last(self.handoffs(snapshot), lambda record: record["state"] in OPEN_STATES and holds(record))
+        return _last(
+            self.handoffs(snapshot), lambda record: record["state"] in OPEN_STATES and is_of(record, session_id)
+        )
 
     def rotation(self, snapshot: Snapshot) -> list[str]:
         """The fleet's rotation; this PC alone when there is no fleet file that can be read."""
@@ -166,6 +164,11 @@ class Link:
             return {}
         told = {key: known[key] for key in ("windows", "ahead") if known.get(key)}
         return {"credit_status": known["status"], "limits": known.get("limits", [])[:20], **told}
+
+
+def is_of(record: Record, session_id: str) -> bool:
+    """Does the handoff carry this conversation?"""
+    return any(session["session_id"] == session_id for session in record.get("sessions") or [])
 
 
 def _last(records: list[Record], fits: Callable[[Record], bool]) -> Record | None:

@@ -77,11 +77,9 @@ def send_on(
             _mark(link.home, held["id"]).unlink(missing_ok=True)
         raise
     _mark(link.home, held["id"]).unlink(missing_ok=True)
-    for session in fresh.get("sessions") or []:
-        lease.give_back(link.home, session["session_id"])
+    closing.let_go(link.home, {**held, **news}, to)
     for note in sent.notes:
         program.log(link.home, "handoff", f"{held['id']} {note}")
-    closing.close_here(link.home, {**held, **news}, to)
     return rounds.find(link, link.state.last(), known["id"]), sent.notes
 
 

@@ -12,27 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from trinity.fleet import journal
-from trinity.git import GitError
 from trinity.home import Home
 from trinity.relay import closing, starting, unpacking
 from trinity.relay.link import Record
 from trinity.relay.rounds import Round
-from trinity.work import guard, unfinished
-from trinity.work.carry import ground
+from trinity.work import guard, projects, unfinished
 
 
 def arrive(made: Round, record: Record, mode: str) -> tuple[Record, dict[str, Any]]:
-    """Unpack work that came from another PC; the record with this PC's paths, and what its start has to know."""
+    """Unpack work that came from another PC; the record with this PC's paths, and the journal's entry for its start."""
     session = (record.get("sessions") or [{}])[0]
     if not session.get("foreign"):
         if session:
             # It was sent away and comes back before anybody took it.
             closing.open_here(made.home, session["session_id"])
-        return record, {}
-    extra: dict[str, Any] = {}
+        return record, starting.prepare(record, mode)
+    entry: dict[str, Any] = {}
 
     def noted(arrived: unpacking.Arrived) -> None:
-        extra.update(
+        entry.update(
+            starting.prepare({"sessions": [arrived.session]}, mode),
             session=arrived.session,
             note=arrived.note,
             arguments=guard.client_arguments(arrived.old_roots, arrived.new_root),
@@ -40,19 +39,16 @@ def arrive(made: Round, record: Record, mode: str) -> tuple[Record, dict[str, An
             lacking=arrived.lacking,
             root=arrived.new_root,
         )
-        entry = {**starting.prepare({"sessions": [arrived.session]}, mode), **extra}
         journal.note(made.home, record["id"], record["epoch"], **entry)
 
     arrived = unpacking.receive(made.link, made.config, record, noted)
-    if not extra:
-        noted(arrived)  # nothing was unpacked
     made.note(record, unpacking.dumped(arrived))
     for text in arrived.told:
         made.note(record, text)
     guard.raise_guard(made.home, session["session_id"], arrived.old_roots, arrived.new_root)
     # Here the conversation is at home now: a fence of an earlier visit must not close it.
     closing.open_here(made.home, session["session_id"])
-    return {**record, "sessions": [arrived.session]}, extra
+    return {**record, "sessions": [arrived.session]}, entry
 
 
 def clear(home: Home, record: Record, entry: dict[str, Any]) -> None:
@@ -94,10 +90,5 @@ def _raise(error: OSError) -> None:
 
 def _clone(target: Path) -> Path | None:
     """Whose linked worktree it is."""
-    if not (target / ".git").is_file():
-        return None
-    try:
-        said = ground.repository(target).run("rev-parse", "--path-format=absolute", "--git-common-dir")
-    except GitError:
-        return None
-    return Path(said.decode("utf-8", "surrogateescape").rstrip("\n"))
+    common = projects.common_folder(target)
+    return common if (target / ".git").is_file() and (common / "HEAD").is_file() else None

@@ -47,6 +47,13 @@ class Arrived:
     new_root: str = ""
 
 
+Noted = Callable[[Arrived], None]
+
+
+def _not_noted(_: Arrived) -> None:
+    """Whoever unpacks by hand is told, and starts it himself."""
+
+
 def take_back(link: Link, config: Config, record: Record, fetched: Path | None) -> Arrived:
     """Unpack what another PC made of this PC's work beside it: a new worktree of the same repository, the conversation
     under that folder. Nothing the user has is written over. `fetched`: the parts, where they are here already.
@@ -56,8 +63,8 @@ def take_back(link: Link, config: Config, record: Record, fetched: Path | None) 
     here = _before(record, session, config.pc)
     clone = projects.top(here) if here else None
     if fetched is not None:
-        return _unpack(link, config, record, session, fetched, clone, by_hand=True)
-    return _received(link, config, record, session, clone, by_hand=True)
+        return _unpack(link, config, record, session, fetched, clone, by_hand=True, noted=_not_noted)
+    return _received(link, config, record, session, clone, by_hand=True, noted=_not_noted)
 
 
 def _before(record: Record, session: dict[str, Any], pc: str) -> Path | None:
@@ -65,13 +72,15 @@ def _before(record: Record, session: dict[str, Any], pc: str) -> Path | None:
     return next((Path(place["cwd"]) for place in rounds.places(record, session) if place["pc"] == pc), None)
 
 
-def receive(link: Link, config: Config, record: Record, noted: Callable[[Arrived], None] = lambda _: None) -> Arrived:
+def receive(link: Link, config: Config, record: Record, noted: Noted = _not_noted) -> Arrived:
     """Fetch and unpack the parts that the record names; raises TrinityError, Offline, Busy, and consent.Needed when a
     person has to look at it first. What was unpacked counts as whole once `noted` has noted it."""
     session = dict(record["sessions"][0])
     named = record.get("parts")
     if named is None:
-        return _in_words(link, config, record, session)
+        arrived = _in_words(link, config, record, session)
+        noted(arrived)
+        return arrived
     return _received(link, config, record, session, None, by_hand=False, noted=noted)
 
 
@@ -82,7 +91,7 @@ def _received(
     session: dict[str, Any],
     clone: Path | None,
     by_hand: bool,
-    noted: Callable[[Arrived], None] = lambda _: None,
+    noted: Noted,
 ) -> Arrived:
     named = record["parts"]
     fetched = link.home.root / "arrivals" / f"{record['id']}-e{record['epoch']}"
@@ -105,8 +114,7 @@ def _received(
         shutil.rmtree(fetched, ignore_errors=True)
 
 
-def own_folder(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Path:
-    """The folder for what this epoch unpacks here."""
+def _target(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Path:
     # The other PC's path may be one of another system.
     last = session["cwd"].replace("\\", "/").rstrip("/").rpartition("/")[2]
     # On its third PC the work has the name that the second one gave it.
@@ -117,7 +125,7 @@ def own_folder(link: Link, config: Config, record: Record, session: dict[str, An
 
 def _in_words(link: Link, config: Config, record: Record, session: dict[str, Any]) -> Arrived:
     """Nothing travelled but the record: a new session in an empty folder of its own, told what the work was."""
-    target = own_folder(link, config, record, session)
+    target = _target(link, config, record, session)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     roots = _been(record, session, "")
     here = {**session, "cwd": str(target), "pc": config.pc, "config_dir": config.profiles[0], "transcript_path": None}
@@ -134,9 +142,9 @@ def _unpack(
     fetched: Path,
     clone: Path | None,
     by_hand: bool,
-    noted: Callable[[Arrived], None] = lambda _: None,
+    noted: Noted,
 ) -> Arrived:
-    target = own_folder(link, config, record, session)
+    target = _target(link, config, record, session)
     unfinished.sweep(target.parent)
     manifest = _manifest(fetched / carrying.MANIFEST)
     remotes = manifest["remotes"] if manifest else {}

@@ -21,7 +21,7 @@ def carried(patient: Patient) -> Iterator[Finding]:
     """Where clones are looked for, the command after unpacking, and what arrived work misses."""
     # Here, because the doctor starts without the environment of the checkout, too.
     from trinity.relay import arrival, board, readiness
-    from trinity.work.carry import ready_place
+    from trinity.work import projects
 
     config = patient.config
     sound = True
@@ -30,7 +30,7 @@ def carried(patient: Patient) -> Iterator[Finding]:
             sound = False
             yield Finding("carried", "warn", f"'{root}' in roots is no folder here", "mend roots in config.json")
     for clone in readiness.beforehand(config):
-        if not ready_place.is_clone(clone):
+        if not projects.is_clone(clone):
             sound = False
             text = f"'{clone}' in ready_worktrees is no clone"
             yield Finding("carried", "warn", text, "name the folder with its .git in config.json")

@@ -17,7 +17,7 @@ def moment(data: bytes, at: int) -> float:
     if found is None:
         return 0.0
     minute, second = found.groups()
-    return max(0, _minutes.get(minute) or of_minute(minute)) + float(second)
+    return max(0, of_minute(minute)) + float(second)
 
 
 def of_minute(text: bytes) -> int:

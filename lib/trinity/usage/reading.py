@@ -43,7 +43,6 @@ class Reading:
     def __init__(self, state: dict[str, Any], foreign: int) -> None:
         self.rows: dict[str, list[Any]] = {}
         self.errors: list[tuple[str, float, str, str, str]] = []
-        self.brought: list[str] = []
         self.aside: dict[str, int] = {}
         self.origins = _Numbers()
         self.kinds = _Numbers()
@@ -83,8 +82,9 @@ class Reading:
                     key = match[3] or match[4]
                     content = match.end() if key else 0
             at = rfind(behind, content, stop) if content else 0
-            named = tool(data, content) if at > 0 and starts(tool_types, content) else None
-            if at > 0 and (named is not None or not starts(tool_types, content)):
+            calls = at > 0 and starts(tool_types, content)
+            named = tool(data, content) if calls else None
+            if at > 0 and (named is not None or not calls):
                 fast += 1
                 same = match is None or (run is not None and key == run.key)
                 if not same or run is None or not run.takes(data, content, start, at, stop):

@@ -47,7 +47,7 @@ def find(roots: Sequence[str], remotes: Mapping[str, str], commits: Sequence[str
             matching = {name: url for name, url in listed.items() if url in wanted}
             if not matching:
                 continue
-            common = _common(folder)
+            common = common_folder(folder)
             same_name = any(wanted[url] == name for name, url in matching.items())
             rank = (
                 not _has(folder, commits),
@@ -105,9 +105,14 @@ def _why(best: Path, others: Sequence[Path]) -> str:
     return f"of several clones '{best}' was taken, not {shown}{more}"
 
 
+def is_clone(folder: Path) -> bool:
+    """Whether a repository, or a worktree of one, has its top here."""
+    return (folder / ".git").exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())
+
+
 def repositories(folder: Path, depth: int = DEEPEST) -> Iterator[Path]:
     """The clones at `folder` or so many levels below it."""
-    if (folder / ".git").exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir()):
+    if is_clone(folder):
         yield folder
         return
     if depth == 0:
@@ -144,12 +149,20 @@ def _remotes(folder: Path) -> dict[str, str]:
     return found
 
 
-def _common(folder: Path) -> Path:
+def common_folder(clone: Path) -> Path:
+    """The folder of the repository that a worktree belongs to, found without a git process."""
+    found = clone / ".git"
     try:
-        named = _git(folder).run("rev-parse", "--path-format=absolute", "--git-common-dir")
-    except (GitError, OSError):
-        return folder
-    return Path(os.path.realpath(os.fsdecode(named.removesuffix(b"\n"))))
+        if found.is_file():
+            named = found.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("gitdir:").strip()
+            found = clone / named
+            shared = (found / "commondir").read_text(encoding="utf-8", errors="surrogateescape").strip()
+            found = found / shared
+        elif not found.is_dir():
+            found = clone
+    except OSError:
+        pass  # a submodule: its folder is its own
+    return Path(os.path.realpath(found))
 
 
 def _has(folder: Path, commits: Sequence[str]) -> bool:

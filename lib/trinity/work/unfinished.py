@@ -81,8 +81,6 @@ def _take_away(target: Path, mark: Path) -> bool:
         Path(path).unlink(missing_ok=True)
     if not said["existed"] and target.is_dir() and not target.is_symlink():
         ground.remove(target, Path(said["clone"]) if isinstance(said.get("clone"), str) else None)
-        if target.exists():
-            shutil.rmtree(target, ignore_errors=True)
     mark.unlink(missing_ok=True)
     return True
 

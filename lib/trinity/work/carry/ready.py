@@ -28,7 +28,7 @@ from trinity.work.carry.ready_place import Made, Place
 # Of this one look: what a user's settings leave out of git's comparison of a file with its index entry is looked at too.
 _STRICT = ("core.trustctime=true", "core.checkStat=default", "core.ignoreStat=false", "core.preloadIndex=true")
 _RULES = (b".gitattributes", b".gitmodules")
-_LINK = b"160000"
+LINK = b"160000"  # the mode of a submodule
 _OWN_STATUS = Path("/proc/self/status")
 _SYSTEM_ATTRIBUTES = Path("/etc/gitattributes")
 
@@ -83,7 +83,7 @@ class Taker:
                 self.target.rmdir()  # git would move it into the folder
             clone.run("worktree", "move", "--", str(here.tree), str(self.target))
         except (TrinityError, OSError) as error:
-            self.why = error.message if isinstance(error, TrinityError) else str(error)
+            self.why = str(error)
             here.record.unlink(missing_ok=True)
             if self.taken:
                 ground.remove(self.target, clone.path)
@@ -117,7 +117,7 @@ class Taker:
         for described, path in zip(names[::2], names[1::2], strict=False):
             if path.rpartition(b"/")[2].lower() in _RULES:
                 return "attributes or submodules differ in the work's commit"
-            if described.split(b" ")[1] == _LINK:
+            if described.split(b" ")[1] == LINK:
                 return "the work's commit has submodules"
         return ""
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from trinity import clock, files
 from trinity.errors import BadRecord
+from trinity.work import projects
 
 FOLDER = ".ready"
 # From so many files on the checkout is what a handoff waits for.
@@ -117,7 +118,7 @@ class Place:
 
 def of(folder: Path, clone: Path) -> Place:
     """The place of a clone below `folder`: one for a repository, whichever of its worktrees `clone` is."""
-    common = common_folder(clone)
+    common = projects.common_folder(clone)
     name = common.parent.name if common.name == ".git" else common.name.removesuffix(".git")
     key = hashlib.sha256(os.fsencode(common)).hexdigest()[:10]
     return Place(folder, f"{_NO_NAME.sub('_', name)[:40] or 'project'}-{key}")
@@ -137,27 +138,6 @@ def listed(folder: Path) -> list[Place]:
             names.add(entry.name.removesuffix(".json").removesuffix(".wanted"))
     # What has no name of ours may be somebody's, wherever the work folder is.
     return [Place(folder, name) for name in sorted(names) if _OUR_NAME.search(name)]
-
-
-def is_clone(folder: Path) -> bool:
-    """Whether a repository, or a worktree of one, has its top here."""
-    return (folder / ".git").exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())
-
-
-def common_folder(clone: Path) -> Path:
-    """The folder of the repository that a worktree belongs to, found without a git process: each round asks."""
-    found = clone / ".git"
-    try:
-        if found.is_file():
-            named = found.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("gitdir:").strip()
-            found = clone / named
-            shared = (found / "commondir").read_text(encoding="utf-8", errors="surrogateescape").strip()
-            found = found / shared
-        elif not found.is_dir():
-            found = clone
-    except OSError:
-        pass  # a submodule: its folder is its own
-    return Path(os.path.realpath(found))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,17 +17,17 @@ from pathlib import Path
 from trinity import clock, files, locks
 from trinity.errors import Busy, TrinityError
 from trinity.git import Repository
-from trinity.work import unfinished
+from trinity.work import projects, unfinished
 from trinity.work.carry import facts, ground, ready, ready_place
 from trinity.work.carry.ready_place import Made, Place
 
 _LOCK = "maker.lock"
 UNUSED_SECONDS = 30 * 86400.0
 ROOM = 2
+_NO_ROOM = f"the disk has less than {ROOM} times its size left"
 # Why none can be made seldom changes by itself; work that comes meanwhile is a new reason to try.
 _AGAIN_SECONDS = 86400.0
 _BLOCK = 4096
-_LINK = b"160000"
 # The clock of files may be so far behind the one on the wall.
 _TICK = 0.05
 
@@ -38,7 +38,7 @@ def due(folder: Path, beforehand: Sequence[Path], on: bool) -> bool:
     if not on:
         return bool(there)
     known = {place.name for place in there}
-    if any(ready_place.is_clone(clone) and ready_place.of(folder, clone).name not in known for clone in beforehand):
+    if any(projects.is_clone(clone) and ready_place.of(folder, clone).name not in known for clone in beforehand):
         return True
     return any(_idle(place, beforehand) or _lacking(place) or _too_big(place) for place in there)
 
@@ -73,14 +73,13 @@ def tend(folder: Path, beforehand: Sequence[Path], on: bool, say: Callable[[str]
             except Busy:
                 continue  # it is just being taken, or a killed maker's git still writes
             except (TrinityError, OSError) as error:
-                why = error.message if isinstance(error, TrinityError) else str(error)
-                place.refuse(why)
-                say(f"no worktree is kept ready as '{place.name}': {why}")
+                place.refuse(str(error))
+                say(f"no worktree is kept ready as '{place.name}': {error}")
 
 
 def _want(folder: Path, beforehand: Sequence[Path], say: Callable[[str], None]) -> None:
     for clone in beforehand:
-        if not ready_place.is_clone(clone):
+        if not projects.is_clone(clone):
             say(f"'{clone}' of ready_worktrees is no clone: name the folder with its .git in config.json")
             continue
         place = ready_place.of(folder, clone)
@@ -101,8 +100,8 @@ def _tend(place: Place, beforehand: Sequence[Path], on: bool, say: Callable[[str
         return
     if _too_big(place):
         _clear(place)
-        place.refuse(f"the disk has less than {ROOM} times its size left")
-        say(f"'{place.tree}' is given up: the disk has less than {ROOM} times its size left")
+        place.refuse(_NO_ROOM)
+        say(f"'{place.tree}' is given up: {_NO_ROOM}")
         return
     wish = place.wish()
     if wish is not None and _lacking(place):
@@ -115,11 +114,11 @@ def _tend(place: Place, beforehand: Sequence[Path], on: bool, say: Callable[[str
 
 def _idle(place: Place, beforehand: Sequence[Path]) -> bool:
     """Whether nobody will miss it: not wanted, not used for long, or of a clone that is gone."""
-    named = (clone for clone in beforehand if ready_place.is_clone(clone))
+    named = (clone for clone in beforehand if projects.is_clone(clone))
     if any(ready_place.of(place.folder, clone).name == place.name for clone in named):
         return False
     wish = place.wish()
-    if wish is None or not ready_place.is_clone(Path(wish["clone"])):
+    if wish is None or not projects.is_clone(Path(wish["clone"])):
         return True
     return clock.parse(wish["at"]) < clock.now() - UNUSED_SECONDS
 
@@ -142,7 +141,7 @@ def make(place: Place, clone: Path, commit: str, holding: tuple[int, ...] = ()) 
     """Check out `commit` of the clone as its ready worktree; the caller holds its lock. Raises TrinityError, OSError."""
     listed, size = _files(clone, commit)
     if shutil.disk_usage(place.folder).free < ROOM * size:
-        raise TrinityError(f"the disk has less than {ROOM} times its size left")
+        raise TrinityError(_NO_ROOM)
     with unfinished.marked(place.tree, clone):
         repository = ground.repository(clone)
         ground.add(repository, place.tree, commit, holding)
@@ -178,7 +177,7 @@ def _files(clone: Path, commit: str) -> tuple[list[bytes], int]:
     for record in facts.user(clone, 600).run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).split(b"\0")[:-1]:
         described, path = record.split(b"\t", 1)
         mode, _, _, length = described.split()
-        if mode == _LINK:
+        if mode == ready.LINK:
             raise TrinityError("it has submodules")
         listed.append(path)
         size += -(-int(length) // _BLOCK) * _BLOCK
@@ -211,8 +210,8 @@ def _clear(place: Place) -> None:
     place.record.unlink(missing_ok=True)
     if os.path.lexists(place.tree):
         wish = place.wish()
-        common = ready_place.common_folder(place.tree)
-        named = [common, *([ready_place.common_folder(Path(wish["clone"]))] if wish else [])]
+        common = projects.common_folder(place.tree)
+        named = [common, *([projects.common_folder(Path(wish["clone"]))] if wish else [])]
         ground.remove(place.tree, next((one for one in named if (one / "HEAD").is_file()), None))
     unfinished.sweep(place.folder, place.name)
     place.folders.unlink(missing_ok=True)

@@ -93,7 +93,7 @@ def _restored_ready(
     except (TrinityError, OSError) as error:
         if not take.taken:
             raise
-        take.why = f"it could not be used: {error.message if isinstance(error, TrinityError) else error}"
+        take.why = f"it could not be used: {error}"
     take.taken = False
     ground.remove(target, clone)
     return None
